@@ -1,0 +1,73 @@
+// Package probers measures the network paths from a network namespace of this
+// node to a target.
+//
+// A prober measures and returns. It does not schedule itself, log, or know
+// that Prometheus exists: package schedule decides when a probe is sent and
+// package metrics decides what its Result is called on the wire.
+package probers
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Kind is how a target is probed.
+type Kind uint8
+
+// The kinds of probe. The zero Kind is no probe at all, so that a forgotten
+// field is found and not sent as something else.
+const (
+	ICMP Kind = iota + 1 // echo request and reply (RFC 792, RFC 4443)
+	TCP                  // three-way handshake, closed with a reset (paping)
+)
+
+// String returns the kind as it stands in the label "probe".
+func (k Kind) String() string {
+	switch k {
+	case ICMP:
+		return "icmp"
+	case TCP:
+		return "tcp"
+	}
+	return "unknown"
+}
+
+// Probe is one packet exchange to be measured, once.
+type Probe struct {
+	Tag     uint64         // chosen by the caller, returned in every Result of this probe
+	Kind    Kind           // how to probe
+	To      netip.AddrPort // where to; Port is not used by ICMP
+	Timeout time.Duration  // a reply after this is late, and the probe has failed
+	Size    int            // size of the IP packet in bytes, headers included; 0 means 64; not used by TCP
+}
+
+// Event says what a Result reports about its probe. Every probe that was sent
+// has exactly one Done; Late and Duplicate follow it and are extra.
+type Event uint8
+
+// The events.
+const (
+	Done      Event = iota + 1 // the probe's one outcome
+	Late                       // its reply arrived after Done said Timeout or Impaired
+	Duplicate                  // a further reply to a probe that was answered
+)
+
+// Result is what one event of a probe measured. The zero value of a field
+// means that this prober does not measure it.
+type Result struct {
+	Tag         uint64        // of the Probe
+	Event       Event         // what is reported
+	Reason      Reason        // why the probe failed; "" means success
+	RTT         time.Duration // by the kernel's clock, set on success and on Late
+	Retransmits int           // SYNs that TCP had to send again: each is a lost packet, not latency
+	ICMP        ICMPError     // the ICMP error that ended the probe, if one did
+}
+
+// ICMPError is an ICMP or ICMPv6 error message about a probe. The zero value
+// means that there was none.
+type ICMPError struct {
+	From netip.Addr // who sent it: the target itself, or a router or firewall on the way
+	Type uint8      // RFC 792 or RFC 4443, by the address family of From
+	Code uint8
+	MTU  int // next-hop MTU in bytes, of frag-needed and packet-too-big only
+}
