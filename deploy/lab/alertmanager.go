@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// Alert is one alert as Alertmanager delivers it.
+type Alert struct {
+	Labels      map[string]string `json:"labels"`
+	Annotations map[string]string `json:"annotations"`
+	StartsAt    time.Time         `json:"startsAt"`
+}
+
+// Sample is one element of a Prometheus vector.
+type Sample struct {
+	Labels map[string]string
+	Value  float64
+	Time   time.Time
+}
+
+// activeAlerts returns the alerts that Alertmanager holds for firing and that
+// are neither silenced nor inhibited.
+func (l *Lab) activeAlerts(ctx context.Context) ([]Alert, error) {
+	var alerts []Alert
+	err := l.getJSON(ctx, alertmanagerPort, "/api/v2/alerts?active=true&silenced=false&inhibited=false", &alerts)
+	if err != nil {
+		return nil, fmt.Errorf("alertmanager: %w", err)
+	}
+	return alerts, nil
+}
+
+// promQuery evaluates an expression in the lab's Prometheus, now. The
+// expression must give a vector.
+func (l *Lab) promQuery(ctx context.Context, expr string) ([]Sample, error) {
+	var answer struct {
+		Status, Error string
+		Data          struct {
+			ResultType string
+			Result     json.RawMessage
+		}
+	}
+	if err := l.getJSON(ctx, prometheusPort, "/api/v1/query?query="+url.QueryEscape(expr), &answer); err != nil {
+		return nil, fmt.Errorf("prometheus: %w", err)
+	}
+	if answer.Data.ResultType != "vector" {
+		return nil, fmt.Errorf("prometheus: %q gives a %s, not a vector", expr, answer.Data.ResultType)
+	}
+	return parseVector(answer.Data.Result)
+}
+
+func parseVector(b []byte) ([]Sample, error) {
+	var result []struct {
+		Metric map[string]string
+		Value  [2]any
+	}
+	if err := json.Unmarshal(b, &result); err != nil {
+		return nil, fmt.Errorf("prometheus: vector: %w", err)
+	}
+	samples := make([]Sample, 0, len(result))
+	for _, r := range result {
+		seconds, _ := r.Value[0].(float64)
+		text, _ := r.Value[1].(string)
+		value, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return nil, fmt.Errorf("prometheus: value: %w", err)
+		}
+		samples = append(samples, Sample{Labels: r.Metric, Value: value, Time: time.UnixMilli(int64(seconds * 1000))})
+	}
+	return samples, nil
+}
+
+// getJSON reads a document of a program in the monitoring namespace.
+func (l *Lab) getJSON(ctx context.Context, port int, path string, into any) error {
+	b, err := l.get(ctx, l.Plan.Mon.Netns, fmt.Sprintf("http://127.0.0.1:%d%s", port, path))
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, into); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// get reads a document from inside a namespace, within 5 seconds. A status
+// other than 200 is an error that holds the body.
+func (l *Lab) get(ctx context.Context, netnsName, address string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	client := http.Client{Transport: &http.Transport{DialContext: dialIn(netnsName), DisableKeepAlives: true}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s: %s: %.300s", address, resp.Status, b)
+	}
+	return b, nil
+}
+
+// dialIn returns a dialler whose sockets live inside the named namespace. The
+// address must be a number: names would be looked up outside.
+func dialIn(netnsName string) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		var conn net.Conn
+		err := inNetns(netnsName, func() error {
+			// A negative delay keeps the dial on this thread: happy
+			// eyeballs would start goroutines outside the namespace.
+			d := net.Dialer{FallbackDelay: -1}
+			var err error
+			conn, err = d.DialContext(ctx, network, address)
+			return err
+		})
+		return conn, err
+	}
+}

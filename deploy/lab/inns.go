@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/google/nftables"
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+// netnsDir is where named namespaces are bound, the place that iproute2 uses.
+const netnsDir = "/run/netns"
+
+func netnsPath(name string) string { return filepath.Join(netnsDir, name) }
+
+// inNetns runs f on a thread inside the named namespace and returns f's error.
+// Sockets and processes that f makes stay in the namespace. f must not start
+// goroutines that count on being inside.
+func inNetns(name string, f func() error) error {
+	target, err := netns.GetFromName(name)
+	if err != nil {
+		return fmt.Errorf("network namespace %s: %w", name, err)
+	}
+	defer target.Close()
+	errs := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		home, err := netns.Get()
+		if err != nil {
+			errs <- fmt.Errorf("network namespace: %w", err)
+			return // still locked: the thread ends with the goroutine
+		}
+		defer home.Close()
+		if err := netns.Set(target); err != nil {
+			runtime.UnlockOSThread()
+			errs <- fmt.Errorf("enter network namespace %s: %w", name, err)
+			return
+		}
+		err = f()
+		if netns.Set(home) == nil {
+			runtime.UnlockOSThread()
+		}
+		errs <- err
+	}()
+	return <-errs
+}
+
+// netlinkIn returns a rtnetlink handle inside the named namespace. The caller
+// closes it.
+func netlinkIn(name string) (*netlink.Handle, error) {
+	ns, err := netns.GetFromName(name)
+	if err != nil {
+		return nil, fmt.Errorf("network namespace %s: %w", name, err)
+	}
+	defer ns.Close()
+	h, err := netlink.NewHandleAt(ns, unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("netlink in %s: %w", name, err)
+	}
+	return h, nil
+}
+
+// nftIn returns a connection to nftables inside the named namespace. The
+// caller ends it with CloseLasting.
+func nftIn(name string) (*nftables.Conn, error) {
+	ns, err := netns.GetFromName(name)
+	if err != nil {
+		return nil, fmt.Errorf("network namespace %s: %w", name, err)
+	}
+	defer ns.Close()
+	conn, err := nftables.New(nftables.WithNetNSFd(int(ns)), nftables.AsLasting())
+	if err != nil {
+		return nil, fmt.Errorf("nftables in %s: %w", name, err)
+	}
+	return conn, nil
+}
+
+// writeSysctl sets a setting inside the named namespace. The path is below
+// /proc/sys, for example "net/ipv4/ip_forward".
+func writeSysctl(netnsName, path, value string) error {
+	return inNetns(netnsName, func() error { return setSysctl(path, value) })
+}
+
+// readSysctl returns a setting of the named namespace without its newline.
+func readSysctl(netnsName, path string) (string, error) {
+	var value string
+	err := inNetns(netnsName, func() error {
+		b, err := os.ReadFile(filepath.Join("/proc/sys", path))
+		if err != nil {
+			return fmt.Errorf("sysctl: %w", err)
+		}
+		value = string(b[:max(0, len(b)-1)])
+		return nil
+	})
+	return value, err
+}
+
+// setSysctl sets a setting of the calling thread's namespace.
+func setSysctl(path, value string) error {
+	if err := os.WriteFile(filepath.Join("/proc/sys", path), []byte(value), 0o644); err != nil {
+		return fmt.Errorf("sysctl %s=%s: %w", path, value, err)
+	}
+	return nil
+}
