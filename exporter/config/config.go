@@ -1,0 +1,151 @@
+// Package config is the agent's YAML file: its types, defaults and checks.
+// example.yaml documents every key.
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/podnet-exporter/podnet_exporter/exporter/strictyaml"
+)
+
+// Config is everything that the agent is told. It is not changed after it was
+// loaded; a reload makes a new one.
+type Config struct {
+	Node       string     `yaml:"node"` // this node, by its name in discovery
+	Discovery  Discovery  `yaml:"discovery"`
+	Mesh       Mesh       `yaml:"mesh"`
+	Probes     Probes     `yaml:"probes"`
+	Responder  Responder  `yaml:"responder"`
+	Collectors Collectors `yaml:"collectors"`
+}
+
+// Discovery is where the nodes of the mesh are found.
+type Discovery struct {
+	File FileDiscovery `yaml:"file"`
+}
+
+// FileDiscovery finds them in a YAML file, which is watched.
+type FileDiscovery struct {
+	Path string `yaml:"path"` // Load makes it relative to the folder of the config file
+}
+
+// Mesh is how many nodes are probed.
+type Mesh struct {
+	FullMeshLimit int `yaml:"full_mesh_limit"` // up to so many nodes, every node probes every other
+	Peers         int `yaml:"peers"`           // above it, so many nodes per node
+}
+
+// Probes is what is sent to each peer.
+type Probes struct {
+	ICMP ICMPProbe `yaml:"icmp"`
+	TCP  TCPProbe  `yaml:"tcp"`
+}
+
+// ICMPProbe is an echo request.
+type ICMPProbe struct {
+	Enabled  bool          `yaml:"enabled"`
+	Interval time.Duration `yaml:"interval"` // from one probe of a target to its next
+	Timeout  time.Duration `yaml:"timeout"`  // a reply after this is late
+	Size     int           `yaml:"size"`     // of the IP packet in bytes, headers included
+}
+
+// TCPProbe is a handshake with a responder.
+type TCPProbe struct {
+	Enabled  bool          `yaml:"enabled"`
+	Interval time.Duration `yaml:"interval"`
+	Timeout  time.Duration `yaml:"timeout"`
+	Port     uint16        `yaml:"port"` // of the peers' responders
+}
+
+// Responder is what answers the probes of others on the node's own addresses.
+type Responder struct {
+	Enabled bool   `yaml:"enabled"`
+	Listen  string `yaml:"listen"`   // address and port, TCP and UDP, both families
+	KeyFile string `yaml:"key_file"` // the cluster's key; without it UDP is not answered
+}
+
+// Collectors is which sources of the kernel's are read.
+type Collectors struct {
+	Interface Collector `yaml:"interface"`
+	Conntrack Collector `yaml:"conntrack"`
+	Softnet   Collector `yaml:"softnet"`
+	Sockets   Collector `yaml:"sockets"`
+	TCP       Collector `yaml:"tcp"`
+	Route     Collector `yaml:"route"`
+	Drops     Collector `yaml:"drops"`
+}
+
+// Collector is one source.
+type Collector struct {
+	Enabled bool `yaml:"enabled"`
+}
+
+// Default returns the values of every key that a file leaves out. It names no
+// place to discover nodes in: that is the one thing every file has to say.
+func Default() *Config {
+	on := Collector{Enabled: true}
+	return &Config{
+		Node: nodeName(),
+		Mesh: Mesh{FullMeshLimit: 32, Peers: 16},
+		Probes: Probes{
+			ICMP: ICMPProbe{Enabled: true, Interval: time.Second, Timeout: 800 * time.Millisecond, Size: 64},
+			TCP:  TCPProbe{Enabled: true, Interval: time.Second, Timeout: 800 * time.Millisecond, Port: 9798},
+		},
+		Responder:  Responder{Enabled: true, Listen: ":9798"},
+		Collectors: Collectors{Interface: on, Conntrack: on, Softnet: on, Sockets: on, TCP: on, Route: on, Drops: on},
+	}
+}
+
+// nodeName is $NODE_NAME, which Kubernetes can set, or the host's name, or "".
+func nodeName() string {
+	if name := os.Getenv("NODE_NAME"); name != "" {
+		return name
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		return "" // Validate asks for it
+	}
+	return name
+}
+
+// Load reads and checks a file. Relative paths in it are taken from its own
+// folder. The error is a [strictyaml.Mistakes] if the file could be read.
+func Load(path string) (*Config, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	c, err := parse(path, data)
+	if err != nil {
+		return nil, err
+	}
+	c.Discovery.File.Path = from(path, c.Discovery.File.Path)
+	c.Responder.KeyFile = from(path, c.Responder.KeyFile)
+	return c, nil
+}
+
+// from returns path as seen from the folder of the config file.
+func from(file, path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(filepath.Dir(file), path)
+}
+
+// Parse reads and checks the text of a file.
+func Parse(data []byte) (*Config, error) { return parse("", data) }
+
+func parse(file string, data []byte) (*Config, error) {
+	c := Default()
+	doc := strictyaml.Decode(file, data, c)
+	if !doc.Wrong("") { // nothing was read, so nothing is missing
+		c.check(doc.Reject)
+	}
+	if err := doc.Mistakes.Err(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}

@@ -1,0 +1,171 @@
+package config
+
+import (
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/podnet-exporter/podnet_exporter/exporter/strictyaml"
+)
+
+var update = flag.Bool("update", false, "write the messages of testdata/*.yaml into testdata/*.want")
+
+func TestEveryMistakeHasItsMessage(t *testing.T) {
+	t.Setenv("NODE_NAME", "n1")
+	files, err := filepath.Glob("testdata/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no testdata: %v", err)
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
+		t.Run(strings.ReplaceAll(name, "-", " "), func(t *testing.T) {
+			_, err := Load(file)
+			var mistakes strictyaml.Mistakes
+			if !errors.As(err, &mistakes) {
+				t.Fatalf("Load() error = %v; want strictyaml.Mistakes", err)
+			}
+			golden := strings.TrimSuffix(file, ".yaml") + ".want"
+			if *update {
+				if err := os.WriteFile(golden, []byte(err.Error()+"\n"), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, readErr := os.ReadFile(golden)
+			if readErr != nil {
+				t.Fatal(readErr)
+			}
+			if diff := cmp.Diff(string(want), err.Error()+"\n"); diff != "" {
+				t.Errorf("messages differ (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestTheExampleIsTheDefault(t *testing.T) {
+	t.Setenv("NODE_NAME", "n1")
+	got, err := Load("example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Default()
+	want.Discovery.File.Path = "/etc/podnet_exporter/nodes.yaml" // has no default
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("example.yaml differs from Default() (-default +example):\n%s", diff)
+	}
+}
+
+func TestTheExampleNamesEveryKey(t *testing.T) {
+	example, err := os.ReadFile("example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var walk func(reflect.Type)
+	walk = func(typ reflect.Type) {
+		for field := range typ.Fields() {
+			if key := field.Tag.Get("yaml"); !strings.Contains(string(example), key+":") {
+				t.Errorf("example.yaml does not name %q", key)
+			}
+			if field.Type.Kind() == reflect.Struct {
+				walk(field.Type)
+			}
+		}
+	}
+	walk(reflect.TypeFor[Config]())
+}
+
+func TestAFileChangesOnlyWhatItNames(t *testing.T) {
+	t.Setenv("NODE_NAME", "n1")
+	got, err := Parse([]byte("discovery: {file: {path: /x}}\nnode: n2\nprobes:\n  icmp:\n  tcp:\n    interval: 250ms\n    timeout: 100ms\ncollectors: {drops: {enabled: false}}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Default()
+	want.Node = "n2"
+	want.Discovery.File.Path = "/x"
+	want.Probes.TCP.Interval, want.Probes.TCP.Timeout = 250*time.Millisecond, 100*time.Millisecond
+	want.Collectors.Drops.Enabled = false
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("Parse() (-want +got):\n%s", diff)
+	}
+}
+
+func TestRelativePathsStartAtTheFile(t *testing.T) {
+	t.Setenv("NODE_NAME", "n1")
+	dir := t.TempDir()
+	file := filepath.Join(dir, "config.yaml")
+	text := "discovery: {file: {path: nodes.yaml}}\nresponder: {key_file: secret/key}\n"
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := filepath.Join(dir, "nodes.yaml"); got.Discovery.File.Path != want {
+		t.Errorf("discovery.file.path = %q; want %q", got.Discovery.File.Path, want)
+	}
+	if want := filepath.Join(dir, "secret/key"); got.Responder.KeyFile != want {
+		t.Errorf("responder.key_file = %q; want %q", got.Responder.KeyFile, want)
+	}
+}
+
+func TestANodeWithoutNameIsTheHost(t *testing.T) {
+	t.Setenv("NODE_NAME", "")
+	host, err := os.Hostname()
+	if err != nil {
+		t.Skip(err)
+	}
+	if got := Default().Node; got != host {
+		t.Errorf("Default().Node = %q; want the host's name %q", got, host)
+	}
+}
+
+func TestValidateReportsEveryMistakeWithoutAFile(t *testing.T) {
+	c := Default()
+	c.Node = "n1"
+	c.Mesh.Peers = 0
+	want := "discovery.file.path: empty; give the YAML file that lists the nodes, for example /etc/podnet_exporter/nodes.yaml\n" +
+		"mesh.peers: 0 is out of range; allowed: 8 to 256"
+	if err := c.Validate(); err == nil || err.Error() != want {
+		t.Errorf("Validate() = %v; want\n%s", err, want)
+	}
+	c.Mesh.Peers = 8
+	c.Discovery.File.Path = "nodes.yaml"
+	if err := c.Validate(); err != nil {
+		t.Errorf("Validate() of a good config = %v", err)
+	}
+}
+
+func TestAFileThatIsNotThereIsNotAMistakeInIt(t *testing.T) {
+	_, err := Load(filepath.Join(t.TempDir(), "missing.yaml"))
+	if !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("Load() = %v; want os.ErrNotExist", err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	files, _ := filepath.Glob("testdata/*.yaml")
+	for _, file := range append(files, "example.yaml") {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := Parse(data)
+		if err != nil {
+			return
+		}
+		if err := c.Validate(); err != nil {
+			t.Errorf("Parse() took what Validate() rejects: %v", err)
+		}
+	})
+}

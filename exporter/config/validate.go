@@ -1,0 +1,101 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/podnet-exporter/podnet_exporter/exporter/strictyaml"
+)
+
+// The ranges that values have to be in.
+const (
+	minInterval = 10 * time.Millisecond // shorter, and a thousand targets would be a flood
+	maxInterval = 10 * time.Minute
+	minTimeout  = time.Millisecond
+	minPeers    = 8 // so many neighbours of the ring probe every node
+	maxPeers    = 256
+	maxFullMesh = 1024
+	minSize     = 28    // IPv4 header and ICMP header
+	maxSize     = 65535 // the largest IP packet
+)
+
+// Validate reports everything that cannot work, as a [strictyaml.Mistakes]
+// without lines.
+func (c *Config) Validate() error {
+	doc := strictyaml.Decode("", nil, c)
+	c.check(doc.Reject)
+	return doc.Mistakes.Err()
+}
+
+// check calls reject with the path of every impossible value.
+func (c *Config) check(reject func(path, text string)) {
+	if c.Node == "" {
+		reject("node", "empty; give this node's name in discovery, or set NODE_NAME")
+	}
+	if c.Discovery.File.Path == "" {
+		reject("discovery.file.path", "empty; give the YAML file that lists the nodes, for example /etc/podnet_exporter/nodes.yaml")
+	}
+	between := func(path string, value, low, high int) {
+		if value < low || value > high {
+			reject(path, fmt.Sprintf("%d is out of range; allowed: %d to %d", value, low, high))
+		}
+	}
+	between("mesh.full_mesh_limit", c.Mesh.FullMeshLimit, 0, maxFullMesh)
+	between("mesh.peers", c.Mesh.Peers, minPeers, maxPeers)
+	between("probes.icmp.size", c.Probes.ICMP.Size, minSize, maxSize)
+	between("probes.tcp.port", int(c.Probes.TCP.Port), 1, 65535)
+	checkPace(reject, "probes.icmp", c.Probes.ICMP.Interval, c.Probes.ICMP.Timeout)
+	checkPace(reject, "probes.tcp", c.Probes.TCP.Interval, c.Probes.TCP.Timeout)
+	if err := checkListen(c.Responder.Listen); err != nil {
+		reject("responder.listen", err.Error())
+	}
+}
+
+// checkPace rejects intervals that flood or never come round, and timeouts
+// that would let probes of one target overlap.
+func checkPace(reject func(path, text string), probe string, interval, timeout time.Duration) {
+	switch {
+	case interval < minInterval || interval > maxInterval:
+		// Any timeout would look wrong beside it.
+		reject(probe+".interval", fmt.Sprintf("%s is out of range; allowed: %s to %s",
+			short(interval), short(minInterval), short(maxInterval)))
+	case timeout < minTimeout:
+		reject(probe+".timeout", fmt.Sprintf("%s is too short; allowed: %s up to less than the interval (%s)",
+			short(timeout), short(minTimeout), short(interval)))
+	case timeout >= interval:
+		reject(probe+".timeout", fmt.Sprintf("%s is not shorter than the interval (%s); allowed: %s up to less than the interval",
+			short(timeout), short(interval), short(minTimeout)))
+	}
+}
+
+// short writes a duration without the zeros that String puts behind it.
+func short(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// checkListen takes ":PORT", "IPv4:PORT" and "[IPv6]:PORT".
+func checkListen(listen string) error {
+	const allowed = "allowed: :PORT, IPv4:PORT or [IPv6]:PORT with a port from 1 to 65535"
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return fmt.Errorf("%q is not an address to listen on; %s", listen, allowed)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return fmt.Errorf("%q is not a port; %s", port, allowed)
+	}
+	if _, err := netip.ParseAddr(host); host != "" && err != nil {
+		return fmt.Errorf("%q is not an IP address; %s", host, allowed)
+	}
+	return nil
+}
