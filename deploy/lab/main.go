@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kingpin/v2"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "lab:", err)
+		os.Exit(1)
+	}
+}
+
+// run parses the command line and runs one command.
+func run(ctx context.Context, args []string) error {
+	app := kingpin.New("lab", "A cluster of network namespaces on one machine, to break and to watch.")
+	app.HelpFlag.Short('h')
+	l := &Lab{Out: os.Stdout}
+	app.Flag("state-dir", "Folder of the running lab's files.").Default(defaultStateDir).StringVar(&l.StateDir)
+	app.Flag("repo", "Folder of the podnet_exporter sources; default: found from the working directory.").StringVar(&l.Repo)
+	commands := map[string]func(context.Context) error{}
+	labCommands(app, l, commands)
+
+	name, err := app.Parse(args)
+	if err != nil {
+		return err
+	}
+	if err := l.settle(); err != nil {
+		return err
+	}
+	return commands[name](ctx)
+}
+
+// labCommands adds the commands that make, show and remove the lab.
+func labCommands(app *kingpin.Application, l *Lab, commands map[string]func(context.Context) error) {
+	up := app.Command("up", "Make the lab anew; what is left of an earlier one is removed first.")
+	cni := up.Flag("cni", "How pods of different nodes reach each other.").Default(cniVXLAN).Enum(cniVXLAN, cniRouted)
+	commands[up.FullCommand()] = func(ctx context.Context) error {
+		l.Plan = NewPlan(*cni)
+		return l.up(ctx)
+	}
+	down := app.Command("down", "Remove the lab and everything that belongs to it.")
+	commands[down.FullCommand()] = func(context.Context) error { return l.down() }
+}
+
+// settle completes the Lab after the flags are known: paths are made absolute,
+// and the plan is that of the lab that runs.
+func (l *Lab) settle() error {
+	if os.Geteuid() != 0 {
+		return fmt.Errorf("needs root: it makes network namespaces")
+	}
+	var err error
+	if l.StateDir, err = filepath.Abs(l.StateDir); err != nil {
+		return fmt.Errorf("state directory: %w", err)
+	}
+	if l.Repo == "" {
+		l.Repo, err = findRepo()
+	} else {
+		l.Repo, err = filepath.Abs(l.Repo)
+	}
+	if err != nil {
+		return err
+	}
+	l.Plan = NewPlan(cniVXLAN)
+	if s, err := l.readState(); err == nil {
+		l.Plan = newPlan(s.CNI, s.Prefix)
+	}
+	return nil
+}
+
+// findRepo returns the nearest folder upwards that holds this module.
+func findRepo() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("find sources: %w", err)
+	}
+	for start := dir; ; dir = filepath.Dir(dir) {
+		b, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+		if err == nil && strings.HasPrefix(string(b), "module github.com/podnet-exporter/podnet_exporter\n") {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", fmt.Errorf("no podnet_exporter sources at or above %s: run it inside the checkout, or give --repo", start)
+		}
+	}
+}
