@@ -169,9 +169,22 @@ func removeNamespaces(names []string) ([]string, error) {
 	return removed, errors.Join(errs...)
 }
 
+// removeDir removes a state directory, if it is one: a mistyped --state-dir
+// must not cost anybody their files.
 func removeDir(dir string) ([]string, error) {
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("remove state: %w", err)
+	}
+	ours := len(entries) == 0
+	for _, e := range entries {
+		ours = ours || e.Name() == "state.json" || e.Name() == "lock"
+	}
+	if !ours {
+		return nil, fmt.Errorf("state directory %s holds files that are not the lab's; give another --state-dir", dir)
 	}
 	if err := os.RemoveAll(dir); err != nil {
 		return nil, fmt.Errorf("remove state: %w", err)

@@ -27,6 +27,8 @@ func run(ctx context.Context, args []string) error {
 	app.HelpFlag.Short('h')
 	l := &Lab{Out: os.Stdout}
 	app.Flag("state-dir", "Folder of the running lab's files.").Default(defaultStateDir).StringVar(&l.StateDir)
+	app.Flag("prefix", "What the names of the lab's namespaces begin with; a second lab needs another one, and another state directory.").
+		Default(defaultPrefix).StringVar(&l.prefix)
 	app.Flag("repo", "Folder of the podnet_exporter sources; default: found from the working directory.").StringVar(&l.Repo)
 	commands := map[string]func(context.Context) error{}
 	labCommands(app, l, commands)
@@ -45,12 +47,15 @@ func run(ctx context.Context, args []string) error {
 func labCommands(app *kingpin.Application, l *Lab, commands map[string]func(context.Context) error) {
 	up := app.Command("up", "Make the lab anew; what is left of an earlier one is removed first.")
 	cni := up.Flag("cni", "How pods of different nodes reach each other.").Default(cniVXLAN).Enum(cniVXLAN, cniRouted)
+	up.Flag("no-agents", "Start neither agents nor endpoints: only the network and its monitoring.").BoolVar(&l.NoAgents)
 	commands[up.FullCommand()] = func(ctx context.Context) error {
-		l.Plan = NewPlan(*cni)
+		l.Plan = newPlan(*cni, l.prefix)
 		return l.up(ctx)
 	}
 	down := app.Command("down", "Remove the lab and everything that belongs to it.")
 	commands[down.FullCommand()] = func(context.Context) error { return l.down() }
+	status := app.Command("status", "Print nodes, processes, targets and alerts.")
+	commands[status.FullCommand()] = l.status
 }
 
 // settle completes the Lab after the flags are known: paths are made absolute,
@@ -63,6 +68,9 @@ func (l *Lab) settle() error {
 	if l.StateDir, err = filepath.Abs(l.StateDir); err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
+	if l.prefix == "" {
+		return fmt.Errorf("--prefix: must not be empty, or every namespace would be the lab's")
+	}
 	if l.Repo == "" {
 		l.Repo, err = findRepo()
 	} else {
@@ -71,7 +79,7 @@ func (l *Lab) settle() error {
 	if err != nil {
 		return err
 	}
-	l.Plan = NewPlan(cniVXLAN)
+	l.Plan = newPlan(cniVXLAN, l.prefix)
 	if s, err := l.readState(); err == nil {
 		l.Plan = newPlan(s.CNI, s.Prefix)
 	}

@@ -24,8 +24,14 @@ func (t *topology) routePods(n NodePlan) error {
 		if err := connectRouted(m, p, pod); err != nil {
 			return err
 		}
-		if err := writeSysctl(n.Netns, "net/ipv4/conf/"+pod.Veth+"/proxy_arp", "1"); err != nil {
-			return err
+		// Without proxy_delay=0 the answer waits up to 0.8 s, by chance.
+		for path, value := range map[string]string{
+			"net/ipv4/conf/" + pod.Veth + "/proxy_arp":    "1",
+			"net/ipv4/neigh/" + pod.Veth + "/proxy_delay": "0",
+		} {
+			if err := writeSysctl(n.Netns, path, value); err != nil {
+				return err
+			}
 		}
 		m.route(single(pod.Addr4), netip.Addr{}, via{device: pod.Veth})
 		m.route(single(pod.Addr6), netip.Addr{}, via{device: pod.Veth})

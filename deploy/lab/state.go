@@ -20,7 +20,10 @@ type Lab struct {
 	Plan     Plan
 	StateDir string
 	Repo     string    // folder of the module, where alerts/ and bin/ are
+	NoAgents bool      // neither agents nor endpoints are started
 	Out      io.Writer // progress for people
+
+	prefix string // of namespaces, from the command line
 }
 
 // State is what a running lab wrote down, STATE/state.json.

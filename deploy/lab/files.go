@@ -1,0 +1,173 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// meshFile is nodes.yaml, what file discovery reads.
+type meshFile struct {
+	Nodes []meshNode `yaml:"nodes"`
+}
+
+type meshNode struct {
+	Name      string       `yaml:"name"`
+	Zone      string       `yaml:"zone"`
+	Addresses []netip.Addr `yaml:"addresses,flow"`
+	Endpoint  meshPod      `yaml:"endpoint"`
+	Pods      []meshPod    `yaml:"pods"`
+}
+
+type meshPod struct {
+	Namespace string       `yaml:"namespace"`
+	Pod       string       `yaml:"pod"`
+	Addresses []netip.Addr `yaml:"addresses,flow,omitempty"`
+	Netns     string       `yaml:"netns"`
+}
+
+// mesh returns the plan as file discovery wants it.
+func mesh(p Plan) meshFile {
+	var f meshFile
+	for _, n := range p.Nodes {
+		node := meshNode{Name: n.Name, Zone: n.Zone, Addresses: []netip.Addr{n.Addr4, n.Addr6}}
+		for i, pod := range n.Pods() {
+			m := meshPod{Namespace: pod.Namespace, Pod: pod.Name, Netns: netnsPath(pod.Netns)}
+			if i == 0 {
+				m.Addresses = []netip.Addr{pod.Addr4, pod.Addr6}
+				node.Endpoint = m
+			} else {
+				node.Pods = append(node.Pods, m)
+			}
+		}
+		f.Nodes = append(f.Nodes, node)
+	}
+	return f
+}
+
+// writeFiles fills the state directory with everything that the programs read.
+func (l *Lab) writeFiles() error {
+	for _, dir := range []string{"log", "rules"} {
+		if err := os.MkdirAll(l.path(dir), 0o755); err != nil {
+			return fmt.Errorf("state directory: %w", err)
+		}
+	}
+	key := make([]byte, 32)
+	if _, err := rand.Read(key); err != nil {
+		return fmt.Errorf("cluster key: %w", err)
+	}
+	if err := writeFile(l.path("key"), []byte(hex.EncodeToString(key)+"\n")); err != nil {
+		return err
+	}
+	if err := writeYAML(l.path("nodes.yaml"), mesh(l.Plan)); err != nil {
+		return err
+	}
+	for _, n := range l.Plan.Nodes {
+		if err := writeYAML(l.path(n.Name+".yaml"), l.agentConfig(n)); err != nil {
+			return err
+		}
+	}
+	if err := writeYAML(l.path("prometheus.yaml"), l.prometheusConfig()); err != nil {
+		return err
+	}
+	if err := l.writeRules(); err != nil {
+		return err
+	}
+	return l.writeAlertmanager()
+}
+
+// object is a YAML mapping.
+type object = map[string]any
+
+func (l *Lab) agentConfig(n NodePlan) object {
+	return object{
+		"node":      n.Name,
+		"discovery": object{"file": object{"path": l.path("nodes.yaml")}},
+		"responder": object{"key_file": l.path("key")},
+	}
+}
+
+// prometheusConfig scrapes every agent each second. The target's label node
+// gives `up` of a silent agent a node; what an agent says itself comes first.
+func (l *Lab) prometheusConfig() object {
+	var targets []object
+	for _, n := range l.Plan.Nodes {
+		targets = append(targets, object{
+			"targets": []string{fmt.Sprintf("%s:%d", n.Addr4, agentPort)},
+			"labels":  object{"node": n.Name},
+		})
+	}
+	if l.NoAgents {
+		targets = nil
+	}
+	return object{
+		"global": object{
+			"scrape_interval": time.Second.String(), "scrape_timeout": time.Second.String(),
+			"evaluation_interval": time.Second.String(),
+		},
+		"rule_files": []string{l.path("rules/*.rules.yaml")},
+		"alerting": object{"alertmanagers": []object{
+			{"static_configs": []object{{"targets": []string{fmt.Sprintf("127.0.0.1:%d", alertmanagerPort)}}}},
+		}},
+		"scrape_configs": []object{{
+			"job_name": "podnet", "honor_labels": true, "static_configs": targets,
+			"scrape_native_histograms": true, "always_scrape_classic_histograms": true,
+			"scrape_protocols": []string{"PrometheusProto", "OpenMetricsText1.0.0", "PrometheusText0.0.4"},
+		}},
+	}
+}
+
+// writeRules copies alerts/*.rules.yaml, rewritten to the lab's windows.
+func (l *Lab) writeRules() error {
+	files, err := filepath.Glob(filepath.Join(l.Repo, "alerts", "*.rules.yaml"))
+	if err != nil {
+		return fmt.Errorf("rules: %w", err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return fmt.Errorf("rules: %w", err)
+		}
+		text, err = labRules(filepath.Base(file), text)
+		if err != nil {
+			return fmt.Errorf("rules: %w", err)
+		}
+		if err := writeFile(l.path(filepath.Join("rules", filepath.Base(file))), text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeAlertmanager copies alerts/alertmanager.yaml, rewritten to the lab's
+// windows. Without that file alerts are held and go nowhere.
+func (l *Lab) writeAlertmanager() error {
+	text, err := os.ReadFile(filepath.Join(l.Repo, "alerts", "alertmanager.yaml"))
+	if errors.Is(err, fs.ErrNotExist) {
+		text, err = []byte("route: {receiver: lab, group_wait: 5s, group_interval: 10s}\nreceivers: [{name: lab}]\n"), nil
+	}
+	if err != nil {
+		return fmt.Errorf("alertmanager: %w", err)
+	}
+	text, err = labAlertmanager("alertmanager.yaml", text)
+	if err != nil {
+		return err
+	}
+	return writeFile(l.path("alertmanager.yaml"), text)
+}
+
+func writeYAML(path string, v any) error {
+	b, err := yaml.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return writeFile(path, b)
+}
