@@ -1,0 +1,295 @@
+package probers
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Defaults of an Engine's settings.
+const (
+	DefaultBatch     = 20 * time.Millisecond
+	DefaultThreshold = 50 * time.Millisecond
+)
+
+// An Engine sends probes from one network namespace and collects what comes
+// back. It belongs to one goroutine, except Wake.
+//
+// Probes of any number of targets share it: ICMP has two sockets per address
+// family, TCP one per probe in flight, and there are no goroutines. RTTs are
+// the kernel's own, so results may be read late without being wrong, and are:
+// see Batch.
+type Engine struct {
+	// Batch is how long answers may wait in the kernel, so that the engine
+	// wakes up once for many of them. It delays results and changes none. 0
+	// means that Poll returns as soon as an answer is there. Change it only
+	// while nothing is in flight.
+	Batch time.Duration
+
+	// Threshold is how long the engine may be kept from working before a
+	// probe that fails for want of an answer meanwhile is Impaired.
+	Threshold time.Duration
+
+	base      time.Time // where the monotonic clock of moments begins
+	epoll     int
+	wake      waker
+	id        uint16
+	cookie    uint32
+	ephemeral uint16 // local ports begin here
+	sockets   [2]*icmpSocket
+	err       error
+	address   sockaddr
+
+	flights   ring
+	inFlight  int
+	icmp      int       // ICMP probes among those in flight
+	deadlines deadlines // of all in flight
+	young     fifo      // TCP probes to be looked at first when their batch is due
+	drain     int64     // when ICMP answers are to be read, monotonic ns; 0: nothing is awaited
+	left      int64     // when Poll returned last, monotonic ns
+	lastRead  int64     // when ICMP answers were read last, monotonic ns
+	windows   windows
+	ready     []Result
+	events    [64]unix.EpollEvent
+	info      tcpInfo
+	stats     Stats
+}
+
+// Stats is what an Engine knows about itself. All but InFlight and
+// LongestDelay only grow.
+type Stats struct {
+	InFlight     int           // probes that have no outcome yet
+	Sent         uint64        // probes given to Send
+	Polls        uint64        // times that the engine worked
+	LatePolls    uint64        // of those, how many ran later than Threshold after they were due with probes in flight
+	Delay        time.Duration // by how much they were late, summed
+	LongestDelay time.Duration // the largest of those since the last call of Stats
+	Drops        uint64        // replies that were lost because a socket buffer was full
+	NoTimestamp  uint64        // replies whose RTT is not by the kernel's clock but an upper bound
+	Foreign      uint64        // ICMP packets that passed the filter and belong to no probe
+}
+
+// NewEngine returns an Engine. Call it on a thread that has entered the
+// network namespace to probe from; Send must be called on such a thread too,
+// since it opens sockets.
+func NewEngine() (*Engine, error) {
+	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("probe engine: make epoll set: %w", err)
+	}
+	e := &Engine{
+		Batch: DefaultBatch, Threshold: DefaultThreshold,
+		base:      time.Now().Add(-time.Second), // no moment is 0
+		epoll:     epoll,
+		id:        uint16(rand.Uint32()),
+		cookie:    rand.Uint32(),
+		ephemeral: firstLocalPort(),
+		flights:   newRing(),
+	}
+	e.left = e.now().mono
+	if err := e.wake.open(epoll); err != nil {
+		unix.Close(epoll)
+		return nil, fmt.Errorf("probe engine: %w", err)
+	}
+	return e, nil
+}
+
+// Send sends a probe. It never blocks; a local failure is a Result of the
+// next Poll.
+func (e *Engine) Send(p Probe) {
+	e.stats.Sent++
+	f := e.flights.add()
+	if f == nil {
+		e.ready = append(e.ready, Result{Tag: p.Tag, Event: Done, Reason: LocalBuffer})
+		return
+	}
+	f.tag, f.kind, f.timeout, f.fd = p.Tag, p.Kind, p.Timeout, -1
+	f.to = netip.AddrPortFrom(p.To.Addr().Unmap(), p.To.Port())
+	e.inFlight++
+	switch {
+	case p.Kind == ICMP && f.to.Addr().IsValid():
+		e.icmp++
+		e.sendICMP(f, p.Size)
+	case p.Kind == TCP && f.to.Addr().IsValid():
+		e.sendTCP(f)
+	default:
+		e.err = fmt.Errorf("probe of kind %d to %s: not possible", p.Kind, p.To)
+		e.finish(f, Result{Reason: Impaired})
+	}
+}
+
+// awaited starts the clock of a probe that was sent.
+func (e *Engine) awaited(f *flight) {
+	if e.inFlight == 1 {
+		e.left = f.sent.mono // until now there was nothing to be late for
+	}
+	e.deadlines.push(deadline{f.sent.mono + int64(f.timeout), f.number})
+}
+
+// finish reports a probe's outcome.
+func (e *Engine) finish(f *flight, r Result) {
+	if f.fd >= 0 {
+		closeFD(f.fd)
+		f.fd = -1
+	}
+	f.done = true
+	e.inFlight--
+	if f.kind == ICMP {
+		e.icmp--
+	}
+	r.Tag, r.Event = f.tag, Done
+	e.ready = append(e.ready, r)
+}
+
+// Err returns the last error that kept the engine from probing at all, such
+// as a missing capability. The probes concerned were Impaired.
+func (e *Engine) Err() error { return e.err }
+
+// Stats returns what the engine knows about itself.
+func (e *Engine) Stats() Stats {
+	s := e.stats
+	s.InFlight = e.inFlight
+	e.stats.LongestDelay = 0
+	return s
+}
+
+// Wake makes a Poll that waits return, or the next one. It may be called from
+// any goroutine, after Close too.
+func (e *Engine) Wake() { e.wake.ring() }
+
+// Close ends all probes without a Result and closes the sockets.
+func (e *Engine) Close() error {
+	for i := range e.flights.flights {
+		if f := &e.flights.flights[i]; f.number != 0 && !f.done && f.fd >= 0 {
+			closeFD(f.fd)
+		}
+	}
+	for _, s := range e.sockets {
+		if s != nil {
+			s.close()
+		}
+	}
+	e.wake.close()
+	if err := unix.Close(e.epoll); err != nil {
+		return fmt.Errorf("probe engine: %w", err)
+	}
+	return nil
+}
+
+func (e *Engine) now() moment {
+	t := time.Now()
+	return moment{mono: int64(t.Sub(e.base)), wall: t.UnixNano()}
+}
+
+// Once sends a probe and waits for its outcome. Other results are discarded:
+// the engine must not have other probes in flight. A probe that failed is no
+// error; an engine that cannot probe is.
+func Once(ctx context.Context, e *Engine, p Probe) (Result, error) {
+	batch := e.Batch
+	e.Batch, e.err = 0, nil
+	defer func() { e.Batch = batch }()
+	stop := context.AfterFunc(ctx, e.Wake)
+	defer stop()
+
+	e.Send(p)
+	number := e.flights.last
+	var results []Result
+	for ctx.Err() == nil {
+		results = e.Poll(time.Now().Add(time.Hour), results[:0])
+		for _, r := range results {
+			if r.Event == Done && r.Tag == p.Tag {
+				return r, e.err
+			}
+		}
+	}
+	e.abandon(number)
+	return Result{}, fmt.Errorf("probe %s: %w", p.To, ctx.Err())
+}
+
+// abandon ends a probe without a Result.
+func (e *Engine) abandon(number uint64) {
+	if f := e.flights.find(number); f != nil && !f.done {
+		e.finish(f, Result{})
+		e.ready = e.ready[:len(e.ready)-1]
+	}
+}
+
+// waker is an eventfd in the epoll set.
+type waker struct {
+	mu sync.Mutex
+	fd int // -1 when closed
+}
+
+func (w *waker) open(epoll int) error {
+	fd, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+	if err != nil {
+		return fmt.Errorf("make eventfd: %w", err)
+	}
+	w.fd = fd
+	if errno := epollCtl(epoll, unix.EPOLL_CTL_ADD, fd, epollEvent(unix.EPOLLIN, wakeEvent)); errno != 0 {
+		unix.Close(fd)
+		return fmt.Errorf("poll eventfd: %w", errno)
+	}
+	return nil
+}
+
+func (w *waker) ring() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.fd >= 0 {
+		one := uint64(1)
+		_, _ = unix.Write(w.fd, (*[8]byte)(unsafe.Pointer(&one))[:])
+	}
+}
+
+func (w *waker) clear() {
+	var b [8]byte
+	_, _ = unix.Read(w.fd, b[:])
+}
+
+func (w *waker) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	unix.Close(w.fd)
+	w.fd = -1
+}
+
+// scope returns the interface index of an IPv6 zone, 0 if there is none.
+func scope(zone string) uint32 {
+	if zone == "" {
+		return 0
+	}
+	if n, err := strconv.ParseUint(zone, 10, 32); err == nil {
+		return uint32(n)
+	}
+	i, err := net.InterfaceByName(zone)
+	if err != nil {
+		return 0
+	}
+	return uint32(i.Index)
+}
+
+// firstLocalPort returns where the kernel's range of local ports begins in the
+// network namespace of the calling thread; 1024 if that cannot be known.
+func firstLocalPort() uint16 {
+	b, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
+	if err != nil {
+		return 1024
+	}
+	first, _, _ := strings.Cut(strings.TrimSpace(string(b)), "\t")
+	n, err := strconv.ParseUint(first, 10, 16)
+	if err != nil {
+		return 1024
+	}
+	return uint16(n)
+}

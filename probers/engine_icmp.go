@@ -1,0 +1,194 @@
+package probers
+
+import (
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
+
+func (e *Engine) sendICMP(f *flight, size int) {
+	is6 := f.to.Addr().Is6()
+	s, err := e.icmpSocket(is6)
+	if err != nil {
+		e.err = err
+		e.finish(f, Result{Reason: Impaired})
+		return
+	}
+	if s.nextKey-s.readKey >= unreadKeys {
+		s.readStamps(&e.flights) // before the error queue is full
+	}
+	f.sent = e.now()
+	if errno := s.echo(f, icmpSize(size, is6)); errno != 0 {
+		e.finish(f, Result{Reason: reasonOfSendErrno(errno)})
+		return
+	}
+	e.awaited(f)
+	if e.drain == 0 && !s.polled {
+		e.drain = f.sent.mono + int64(e.Batch)
+	}
+}
+
+// reasonOfSendErrno is reasonOfErrno for a socket without ports.
+func reasonOfSendErrno(errno unix.Errno) Reason {
+	if errno == unix.EADDRNOTAVAIL {
+		return NoRoute // no address of the family to send from
+	}
+	return reasonOfErrno(errno)
+}
+
+// icmpSocket returns the socket of a family, opened at its first use.
+func (e *Engine) icmpSocket(is6 bool) (*icmpSocket, error) {
+	i := 0
+	if is6 {
+		i = 1
+	}
+	if e.sockets[i] == nil {
+		s, err := openICMP(is6, e.id, e.cookie)
+		if err != nil {
+			return nil, err
+		}
+		e.sockets[i] = s
+		e.pollSockets()
+	}
+	return e.sockets[i], nil
+}
+
+// pollSockets puts the receiving sockets into the epoll set when replies are
+// to be read at once, and takes them out when they are batched. A socket
+// starts in it: the kernel enables RX timestamps a little after it was asked,
+// and until then an early look is the best there is.
+func (e *Engine) pollSockets() {
+	for i, s := range e.sockets {
+		if s == nil || s.polled == (e.Batch == 0 || !s.stamped) {
+			continue
+		}
+		operation := unix.EPOLL_CTL_ADD
+		if s.polled {
+			operation = unix.EPOLL_CTL_DEL
+		}
+		if epollCtl(e.epoll, operation, s.receive, epollEvent(unix.EPOLLIN, icmpEvent4-uint64(i))) == 0 {
+			s.polled = !s.polled
+		}
+	}
+}
+
+// readICMP reads everything that has arrived.
+func (e *Engine) readICMP(now moment) {
+	for _, s := range e.sockets {
+		if s == nil {
+			continue
+		}
+		for {
+			n := s.in.read(s.receive, unix.MSG_TRUNC)
+			if n > 0 {
+				s.readStamps(&e.flights)
+			}
+			for i := range n {
+				e.takeICMP(s, i, now)
+			}
+			if n < batchSize {
+				break
+			}
+			e.noteDrops(s, now)
+		}
+	}
+	e.lastRead, e.drain = now.mono, 0
+}
+
+// noteDrops looks whether the buffer was full since it was read last. It can
+// have been only if much was in it.
+func (e *Engine) noteDrops(s *icmpSocket, now moment) {
+	if n := s.overflowed(); n > 0 {
+		e.stats.Drops += uint64(n)
+		e.windows.add(window{from: e.lastRead, to: now.mono})
+	}
+}
+
+// takeICMP works on received message i.
+func (e *Engine) takeICMP(s *icmpSocket, i int, now moment) {
+	m, ok := s.message(i)
+	if !ok || m.id != e.id {
+		e.stats.Foreign++
+		return
+	}
+	f, stamped := e.probeOf(m, s.is6)
+	if f == nil {
+		e.stats.Foreign++
+		return
+	}
+	if !m.reply {
+		if !f.done {
+			e.finish(f, Result{Reason: reasonOfICMP(m.error, s.is6), ICMP: m.error})
+		}
+		return
+	}
+	rx := s.in.control(i).stamp
+	s.stamped = s.stamped || rx != 0
+	intact := stamped && s.icmpLength(i) == f.size && patternHolds(m.payload)
+	e.reply(f, verdictOn(f, m.from, intact), rx, now)
+}
+
+// probeOf returns the probe that a message belongs to, nil if to none of this
+// engine's. stamped says that the payload names it; otherwise its address and
+// sequence number do.
+func (e *Engine) probeOf(m icmpMessage, is6 bool) (f *flight, stamped bool) {
+	cookie, number, ok := stampOf(m.payload)
+	if ok && cookie != e.cookie {
+		return nil, false
+	}
+	if f := e.flights.find(number); ok && f != nil && uint16(number) == m.sequence && belongs(f, is6) {
+		return f, true
+	}
+	f = e.flights.findSequence(m.sequence)
+	if f == nil || !belongs(f, is6) {
+		return nil, false
+	}
+	other := m.from
+	if !m.reply {
+		other = m.to
+	}
+	if other != f.to.Addr().WithZone("") {
+		return nil, false
+	}
+	return f, false
+}
+
+func belongs(f *flight, is6 bool) bool { return f.kind == ICMP && f.to.Addr().Is6() == is6 }
+
+// verdictOn judges the content of a reply.
+func verdictOn(f *flight, from netip.Addr, intact bool) Reason {
+	switch to := f.to.Addr().WithZone(""); {
+	case !intact:
+		return BadReply
+	case from != to && !to.IsUnspecified() && !to.IsMulticast():
+		return WrongIdentity
+	}
+	return OK
+}
+
+// reply reports a reply: as the outcome, as late, or as a duplicate.
+func (e *Engine) reply(f *flight, reason Reason, rx int64, now moment) {
+	if reason != OK {
+		if !f.done {
+			e.finish(f, Result{Reason: reason})
+		}
+		return
+	}
+	rtt, exact := roundTrip(f.tx, rx, f.sent, now)
+	if !exact {
+		e.stats.NoTimestamp++
+	}
+	switch onTime := rtt <= f.timeout; {
+	case f.answered:
+		e.ready = append(e.ready, Result{Tag: f.tag, Event: Duplicate, RTT: rtt})
+		return
+	case !f.done && onTime:
+		e.finish(f, Result{RTT: rtt})
+	case !f.done:
+		e.finish(f, Result{Reason: e.noAnswer(f)})
+		fallthrough
+	default:
+		e.ready = append(e.ready, Result{Tag: f.tag, Event: Late, RTT: rtt})
+	}
+	f.answered = true
+}

@@ -1,0 +1,115 @@
+package probers
+
+import "golang.org/x/sys/unix"
+
+func (e *Engine) sendTCP(f *flight) {
+	fd, errno := openTCP(f.to.Addr().Is6())
+	if errno != 0 {
+		e.finish(f, Result{Reason: reasonOfErrno(errno)})
+		return
+	}
+	f.fd = fd
+	to, size := e.address.set(f.to.Addr(), f.to.Port())
+	f.sent = e.now()
+	switch errno := connect(fd, to, size); errno {
+	case 0, unix.EINPROGRESS:
+		e.awaited(f)
+		if e.Batch == 0 {
+			e.watchTCP(f)
+			return
+		}
+		e.young.push(deadline{f.sent.mono + int64(e.Batch), f.number})
+	default:
+		e.failTCP(f, errno, 0)
+	}
+}
+
+// watchTCP puts the socket of a probe that is not answered yet into the epoll
+// set. Closing it takes it out.
+func (e *Engine) watchTCP(f *flight) {
+	if epollCtl(e.epoll, unix.EPOLL_CTL_ADD, f.fd, epollEvent(unix.EPOLLOUT, f.number)) != 0 {
+		e.finish(f, Result{Reason: Impaired})
+	}
+}
+
+// lookTCP looks at a probe when its batch is due. Most are answered by then,
+// and never need to be polled for.
+func (e *Engine) lookTCP(number uint64, now moment) {
+	f := e.flights.find(number)
+	if f == nil || f.done {
+		return
+	}
+	if !e.judgeTCP(f, now) {
+		e.watchTCP(f)
+	}
+}
+
+// settleTCP looks at a probe whose socket has an event.
+func (e *Engine) settleTCP(number uint64, failed bool, now moment) {
+	f := e.flights.find(number)
+	if f == nil || f.done || e.judgeTCP(f, now) || !failed {
+		return
+	}
+	// An ICMP error that arrived while the kernel was busy with the socket is
+	// kept, but does not end the connection.
+	if icmp, reason := connectionError(f.fd, f.to.Addr().Is6()); reason != OK {
+		e.finish(f, Result{Reason: reason, ICMP: icmp, Retransmits: e.info.retransmits()})
+	}
+}
+
+// judgeTCP finishes a probe whose handshake has ended. It is false if it goes
+// on.
+func (e *Engine) judgeTCP(f *flight, now moment) bool {
+	if errno := e.info.read(f.fd); errno != 0 {
+		e.finish(f, Result{Reason: reasonOfErrno(errno)})
+		return true
+	}
+	switch e.info.info.State {
+	case tcpSynSent, tcpSynReceived:
+		return false
+	case tcpClose:
+		e.failTCP(f, socketError(f.fd), e.info.retransmits())
+		return true
+	}
+	r := Result{RTT: e.info.rtt(), Retransmits: e.info.retransmits()}
+	inTime := now.mono-f.sent.mono <= int64(f.timeout) || e.info.took(f.sent.mono, now.mono) <= f.timeout
+	switch {
+	case !inTime:
+		r = Result{Reason: e.noAnswer(f), Retransmits: r.Retransmits}
+	case f.to.Port() >= e.ephemeral && selfConnected(f.fd, f.to):
+		r = Result{Reason: Refused} // nobody listens there but the probe itself
+	}
+	resetTCP(f.fd)
+	f.fd = -1
+	e.finish(f, r)
+	return true
+}
+
+// failTCP finishes a probe whose connection failed: an ICMP error that was
+// kept says why better than the error number that it was turned into.
+func (e *Engine) failTCP(f *flight, errno unix.Errno, retransmits int) {
+	r := Result{Reason: reasonOfErrno(errno), Retransmits: retransmits}
+	icmp, reason := connectionError(f.fd, f.to.Addr().Is6())
+	switch {
+	case reason != OK:
+		r.Reason, r.ICMP = reason, icmp
+	case errno == unix.EADDRNOTAVAIL && !hasSource(f.to, &e.address):
+		r.Reason = NoRoute
+	case errno == unix.ETIMEDOUT:
+		r.Reason = e.noAnswer(f)
+	}
+	e.finish(f, r)
+}
+
+// expireTCP finishes a probe whose time is over, unless its handshake ended in
+// time and was not looked at.
+func (e *Engine) expireTCP(f *flight, now moment) {
+	if e.judgeTCP(f, now) {
+		return
+	}
+	if icmp, reason := connectionError(f.fd, f.to.Addr().Is6()); reason != OK {
+		e.finish(f, Result{Reason: reason, ICMP: icmp, Retransmits: e.info.retransmits()})
+		return
+	}
+	e.finish(f, Result{Reason: e.noAnswer(f), Retransmits: e.info.retransmits()})
+}

@@ -1,0 +1,208 @@
+package probers
+
+import (
+	"encoding/binary"
+	"net/netip"
+)
+
+// ICMP messages that the engine sends or takes (RFC 792, RFC 4443).
+const (
+	echoReply4        = 0
+	unreachable4      = 3
+	echoRequest4      = 8
+	timeExceeded4     = 11
+	parameterProblem4 = 12
+
+	unreachable6      = 1
+	packetTooBig6     = 2
+	timeExceeded6     = 3
+	parameterProblem6 = 4
+	echoRequest6      = 128
+	echoReply6        = 129
+
+	protocolICMP4 = 1
+	protocolICMP6 = 58
+)
+
+const (
+	ipv4Header = 20
+	ipv6Header = 40
+	icmpHeader = 8  // type, code, checksum, id, sequence
+	probeStamp = 16 // what every payload begins with: magic, cookie, probe number
+
+	minICMP     = icmpHeader + probeStamp
+	maxICMP     = 65535 - ipv6Header
+	defaultSize = 64 // of the IP packet, in bytes
+)
+
+// magic is how the payload of every probe of this project begins.
+const magic = "pnx1"
+
+// icmpSize returns how many bytes of ICMP make an IP packet of the size that
+// a Probe asks for.
+func icmpSize(size int, is6 bool) int {
+	if size <= 0 {
+		size = defaultSize
+	}
+	if is6 {
+		size -= ipv6Header
+	} else {
+		size -= ipv4Header
+	}
+	return min(max(size, minICMP), maxICMP)
+}
+
+// patternAt is the byte of every payload at an offset into the ICMP message,
+// after the probe stamp.
+func patternAt(i int) byte { return byte(i) ^ 0x5a }
+
+// fillPattern fills b, an ICMP message, from its probe stamp on.
+func fillPattern(b []byte) {
+	for i := minICMP; i < len(b); i++ {
+		b[i] = patternAt(i)
+	}
+}
+
+// writeEcho writes the header and the probe stamp of an echo request into b.
+// The pattern behind them must be there, and the checksum is made of all.
+// IPv6's is left to the kernel, which knows the source address.
+func writeEcho(b []byte, is6 bool, id uint16, cookie uint32, number uint64) {
+	b[0], b[1], b[2], b[3] = echoRequest4, 0, 0, 0
+	binary.BigEndian.PutUint16(b[4:], id)
+	binary.BigEndian.PutUint16(b[6:], uint16(number))
+	copy(b[icmpHeader:], magic)
+	binary.BigEndian.PutUint32(b[12:], cookie)
+	binary.BigEndian.PutUint64(b[16:], number)
+	if is6 {
+		b[0] = echoRequest6
+		return
+	}
+	binary.BigEndian.PutUint16(b[2:], checksum(b))
+}
+
+// checksum is the Internet checksum (RFC 1071).
+func checksum(b []byte) uint16 {
+	var sum uint64
+	for len(b) >= 4 {
+		sum += uint64(binary.BigEndian.Uint32(b))
+		b = b[4:]
+	}
+	for i, c := range b {
+		sum += uint64(c) << (24 - 8*i)
+	}
+	sum = sum>>32 + sum&0xffffffff
+	sum = sum>>32 + sum&0xffffffff
+	sum = sum>>16 + sum&0xffff
+	sum = sum>>16 + sum&0xffff
+	return ^uint16(sum)
+}
+
+// icmpMessage is what a received ICMP packet says that matters to probes.
+type icmpMessage struct {
+	reply    bool       // an echo reply; else an ICMP error that quotes an echo request
+	error    ICMPError  // of an error; From is set for IPv4 only, IPv6 has it in the socket address
+	from     netip.Addr // IPv4 only
+	to       netip.Addr // of an error: where the quoted echo request was going
+	id       uint16
+	sequence uint16
+	payload  []byte // from the probe stamp on: of a reply all that was captured, of an error what was quoted
+}
+
+// parseICMP4 reads an IPv4 packet as a raw socket gives it. It is false for
+// anything but an echo reply, or an ICMP error about an echo request.
+func parseICMP4(b []byte) (icmpMessage, bool) {
+	from, _, b, ok := splitIPv4(b)
+	if !ok || len(b) < icmpHeader {
+		return icmpMessage{}, false
+	}
+	switch b[0] {
+	case echoReply4:
+		m := echo(b)
+		m.reply, m.from = true, from
+		return m, true
+	case unreachable4, timeExceeded4, parameterProblem4:
+		_, to, quoted, ok := splitIPv4(b[icmpHeader:])
+		if !ok || len(quoted) < icmpHeader || quoted[0] != echoRequest4 {
+			return icmpMessage{}, false
+		}
+		m := echo(quoted)
+		m.from, m.to = from, to
+		m.error = ICMPError{From: from, Type: b[0], Code: b[1]}
+		if b[0] == unreachable4 && b[1] == fragNeeded4 {
+			m.error.MTU = int(binary.BigEndian.Uint16(b[6:]))
+		}
+		return m, true
+	}
+	return icmpMessage{}, false
+}
+
+// parseICMP6 reads an ICMPv6 message as a raw socket gives it, without its
+// IPv6 header. It is false for anything but an echo reply, or an ICMP error
+// about an echo request.
+func parseICMP6(b []byte) (icmpMessage, bool) {
+	if len(b) < icmpHeader {
+		return icmpMessage{}, false
+	}
+	switch b[0] {
+	case echoReply6:
+		m := echo(b)
+		m.reply = true
+		return m, true
+	case unreachable6, packetTooBig6, timeExceeded6, parameterProblem6:
+		inner := b[icmpHeader:]
+		if len(inner) < ipv6Header+icmpHeader || inner[0]>>4 != 6 || inner[6] != protocolICMP6 || inner[ipv6Header] != echoRequest6 {
+			return icmpMessage{}, false
+		}
+		m := echo(inner[ipv6Header:])
+		m.to = netip.AddrFrom16([16]byte(inner[24:40]))
+		m.error = ICMPError{Type: b[0], Code: b[1]}
+		if b[0] == packetTooBig6 {
+			m.error.MTU = int(binary.BigEndian.Uint32(b[4:]))
+		}
+		return m, true
+	}
+	return icmpMessage{}, false
+}
+
+// splitIPv4 returns the addresses and the ICMP message of an IPv4 packet,
+// which may be cut short.
+func splitIPv4(b []byte) (from, to netip.Addr, message []byte, ok bool) {
+	if len(b) < ipv4Header || b[0]>>4 != 4 || b[9] != protocolICMP4 {
+		return from, to, nil, false
+	}
+	header := int(b[0]&0xf) * 4
+	if header < ipv4Header || header > len(b) {
+		return from, to, nil, false
+	}
+	if binary.BigEndian.Uint16(b[6:])&0x1fff != 0 {
+		return from, to, nil, false // a later fragment has no ICMP header
+	}
+	return netip.AddrFrom4([4]byte(b[12:16])), netip.AddrFrom4([4]byte(b[16:20])), b[header:], true
+}
+
+func echo(b []byte) icmpMessage {
+	return icmpMessage{
+		id:       binary.BigEndian.Uint16(b[4:]),
+		sequence: binary.BigEndian.Uint16(b[6:]),
+		payload:  b[icmpHeader:],
+	}
+}
+
+// stampOf returns the cookie and the number of a payload. It is false when
+// the payload is too short or not of a probe.
+func stampOf(payload []byte) (cookie uint32, number uint64, ok bool) {
+	if len(payload) < probeStamp || string(payload[:4]) != magic {
+		return 0, 0, false
+	}
+	return binary.BigEndian.Uint32(payload[4:]), binary.BigEndian.Uint64(payload[8:]), true
+}
+
+// patternHolds says whether a payload is intact behind its stamp.
+func patternHolds(payload []byte) bool {
+	for i := probeStamp; i < len(payload); i++ {
+		if payload[i] != patternAt(i+icmpHeader) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,194 @@
+package probers
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Numbers of epoll events that are not a TCP probe's.
+const (
+	wakeEvent  = ^uint64(0)
+	icmpEvent4 = ^uint64(1)
+	icmpEvent6 = ^uint64(2)
+)
+
+// Poll waits until something happened to a probe, Wake was called, or the
+// given time has come, appends all results that are ready to out, and returns
+// it. It is to be called again soon: the time between two calls counts as
+// time in which the engine was kept from working.
+func (e *Engine) Poll(until time.Time, out []Result) []Result {
+	now := e.now()
+	e.late(e.left, now)
+	e.pollSockets()
+	limit := int64(until.Sub(e.base))
+	for {
+		due := e.due(limit)
+		wait := due - now.mono
+		if len(e.ready) > 0 {
+			wait = 0
+		}
+		n := epollWait(e.epoll, e.events[:], time.Duration(wait))
+		now = e.now()
+		if wait > 0 {
+			e.late(due, now)
+		}
+		e.stats.Polls++
+		woken := e.handle(n, now)
+		e.collect(now)
+		if len(e.ready) > 0 || woken || now.mono >= limit {
+			break
+		}
+	}
+	out = append(out, e.ready...)
+	e.ready = e.ready[:0]
+	e.left = now.mono
+	return out
+}
+
+// due returns when the engine must work next, whatever happens.
+func (e *Engine) due(limit int64) int64 {
+	for len(e.deadlines) > 0 {
+		if f := e.flights.find(e.deadlines[0].number); f != nil && !f.done {
+			limit = min(limit, e.deadlines[0].at)
+			break
+		}
+		e.deadlines.pop()
+	}
+	if e.drain != 0 {
+		limit = min(limit, e.drain)
+	}
+	if d, ok := e.young.first(); ok {
+		limit = min(limit, d.at)
+	}
+	return limit
+}
+
+// handle works on n events. It is true if one of them was a Wake.
+func (e *Engine) handle(n int, now moment) (woken bool) {
+	for {
+		for _, event := range e.events[:n] {
+			switch number := eventNumber(event); number {
+			case wakeEvent:
+				e.wake.clear()
+				woken = true
+			case icmpEvent4, icmpEvent6:
+				e.drain = now.mono // collect reads the sockets
+			default:
+				e.settleTCP(number, event.Events&unix.EPOLLERR != 0, now)
+			}
+		}
+		if n < len(e.events) {
+			return woken
+		}
+		n = epollWait(e.epoll, e.events[:], 0)
+	}
+}
+
+// collect reads the answers that are due, and only then declares time-outs:
+// after a stop of the process the answers wait in the sockets.
+func (e *Engine) collect(now moment) {
+	expired := len(e.deadlines) > 0 && e.deadlines[0].at <= now.mono
+	if e.drain != 0 && (e.drain <= now.mono || expired) {
+		e.readICMP(now)
+	}
+	for {
+		d, ok := e.young.first()
+		if !ok || d.at > now.mono {
+			break
+		}
+		e.young.drop()
+		e.lookTCP(d.number, now)
+	}
+	for len(e.deadlines) > 0 && e.deadlines[0].at <= now.mono {
+		f := e.flights.find(e.deadlines[0].number)
+		e.deadlines.pop()
+		if f != nil && !f.done {
+			e.expire(f, now)
+		}
+	}
+	if e.icmp > 0 && e.drain == 0 && e.Batch > 0 {
+		e.drain = now.mono + int64(e.Batch) // somebody has not answered yet
+	}
+}
+
+func (e *Engine) expire(f *flight, now moment) {
+	if f.kind == TCP {
+		e.expireTCP(f, now)
+		return
+	}
+	e.finish(f, Result{Reason: e.noAnswer(f)})
+}
+
+// noAnswer is the reason of a probe that got none.
+func (e *Engine) noAnswer(f *flight) Reason {
+	if e.windows.spoil(f.sent.mono, f.sent.mono+int64(f.timeout)) {
+		return Impaired
+	}
+	return Timeout
+}
+
+// late notes that the engine works now and should have at a given time.
+func (e *Engine) late(should int64, now moment) {
+	delay := now.mono - should
+	if delay <= 0 || e.inFlight == 0 {
+		return
+	}
+	e.stats.Delay += time.Duration(delay)
+	e.stats.LongestDelay = max(e.stats.LongestDelay, time.Duration(delay))
+	if delay > int64(e.Threshold) {
+		e.stats.LatePolls++
+		e.windows.add(window{should, now.mono, int64(e.Threshold)})
+	}
+}
+
+// window is a time in which the engine was not able to work.
+type window struct {
+	from, to int64 // monotonic ns
+	least    int64 // ns of it that a probe's life must hold to be spoilt
+}
+
+// windows are the last few.
+type windows struct {
+	all  [16]window
+	next int
+}
+
+func (w *windows) add(n window) {
+	w.all[w.next%len(w.all)] = n
+	w.next++
+}
+
+// spoil says whether a probe of the given life may have failed because of the
+// engine itself.
+func (w *windows) spoil(from, to int64) bool {
+	for _, n := range w.all {
+		if overlap := min(n.to, to) - max(n.from, from); n.to != 0 && overlap > n.least {
+			return true
+		}
+	}
+	return false
+}
+
+// fifo is a queue of probes, the first due first.
+type fifo struct {
+	all  []deadline
+	head int
+}
+
+func (q *fifo) push(d deadline) {
+	if q.head > len(q.all)/2 {
+		q.all = q.all[:copy(q.all, q.all[q.head:])]
+		q.head = 0
+	}
+	q.all = append(q.all, d)
+}
+
+func (q *fifo) first() (deadline, bool) {
+	if q.head == len(q.all) {
+		return deadline{}, false
+	}
+	return q.all[q.head], true
+}
+
+func (q *fifo) drop() { q.head++ }

@@ -1,0 +1,110 @@
+package probers
+
+import (
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// The calls below are made for every probe. They are raw because the ones of
+// x/sys/unix allocate for addresses and control messages, and because none of
+// them can block: the sockets are not, so the scheduler need not be told.
+
+func sendto(fd int, packet []byte, to unsafe.Pointer, size uintptr) unix.Errno {
+	_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(packet))),
+		uintptr(len(packet)), unix.MSG_DONTWAIT, uintptr(to), size)
+	return errno
+}
+
+func connect(fd int, to unsafe.Pointer, size uintptr) unix.Errno {
+	_, _, errno := unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(to), size)
+	return errno
+}
+
+func getsockopt(fd, level, name int, to unsafe.Pointer, size uint32) unix.Errno {
+	_, _, errno := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), uintptr(level), uintptr(name),
+		uintptr(to), uintptr(unsafe.Pointer(&size)), 0)
+	return errno
+}
+
+func setsockopt(fd, level, name int, value unsafe.Pointer, size uintptr) unix.Errno {
+	_, _, errno := unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), uintptr(level), uintptr(name),
+		uintptr(value), size, 0)
+	return errno
+}
+
+// socket opens a non-blocking socket in the network namespace of the calling
+// thread.
+func socket(domain, kind, protocol int) (int, unix.Errno) {
+	fd, _, errno := unix.RawSyscall(unix.SYS_SOCKET, uintptr(domain),
+		uintptr(kind|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC), uintptr(protocol))
+	return int(fd), errno
+}
+
+func closeFD(fd int) {
+	unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
+}
+
+// mmsghdr is struct mmsghdr of recvmmsg(2).
+type mmsghdr struct {
+	header unix.Msghdr
+	length uint32 // bytes of the message; more than the buffer holds with MSG_TRUNC
+}
+
+// recvmmsg returns how many messages there were, 0 if none or on an error.
+func recvmmsg(fd int, messages []mmsghdr, flags int) int {
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(messages))),
+		uintptr(len(messages)), uintptr(flags|unix.MSG_DONTWAIT), 0, 0)
+	if errno != 0 {
+		return 0
+	}
+	return int(n)
+}
+
+// epollWait waits for events, at most for the given time, and returns how
+// many there are: 0 on time-out and after a signal. Linux before 5.11 has no
+// epoll_pwait2, and there it waits up to a millisecond longer.
+func epollWait(epoll int, events []unix.EpollEvent, wait time.Duration) int {
+	first := uintptr(unsafe.Pointer(unsafe.SliceData(events)))
+	if wait <= 0 {
+		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epoll), first, uintptr(len(events)), 0, 0, 0)
+		return count(n, errno)
+	}
+	timeout := unix.NsecToTimespec(int64(wait))
+	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(epoll), first, uintptr(len(events)),
+		uintptr(unsafe.Pointer(&timeout)), 0, 0)
+	if errno == unix.ENOSYS {
+		ms := (wait + time.Millisecond - 1) / time.Millisecond
+		n, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(epoll), first, uintptr(len(events)), uintptr(ms), 0, 0)
+	}
+	return count(n, errno)
+}
+
+func count(n uintptr, errno unix.Errno) int {
+	if errno != 0 {
+		return 0
+	}
+	return int(n)
+}
+
+// epollEvent makes an event that carries a 64-bit number.
+func epollEvent(events uint32, number uint64) unix.EpollEvent {
+	return unix.EpollEvent{Events: events, Fd: int32(uint32(number)), Pad: int32(uint32(number >> 32))}
+}
+
+func eventNumber(e unix.EpollEvent) uint64 {
+	return uint64(uint32(e.Fd)) | uint64(uint32(e.Pad))<<32
+}
+
+func epollCtl(epoll, operation, fd int, event unix.EpollEvent) unix.Errno {
+	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(epoll), uintptr(operation), uintptr(fd),
+		uintptr(unsafe.Pointer(&event)), 0, 0)
+	return errno
+}
+
+// sockaddr is a socket address in the kernel's form, of either family.
+type sockaddr struct {
+	v4 unix.RawSockaddrInet4
+	v6 unix.RawSockaddrInet6
+}
