@@ -1,0 +1,170 @@
+package probers
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// ResponderOptions is what a responder is told.
+type ResponderOptions struct {
+	Listen string // ":9798", "IPv4:PORT" or "[IPv6]:PORT"; TCP and UDP; without address both families
+
+	// Who it says it is. Namespace and Pod are empty for the node itself.
+	Node, Namespace, Pod string
+	Version              string // of the program
+
+	Key        []byte // of the cluster; UDP is not answered without it
+	MaxReplies int    // UDP replies per second, 0 means 10,000
+}
+
+// ResponderStats counts what a responder has done since it was made.
+type ResponderStats struct {
+	Connections uint64 // accepted
+	Silent      uint64 // ended without a byte: handshake probes
+	Texts       uint64 // answered with one line
+	HTTP        uint64 // requests answered
+	Overloaded  uint64 // closed at once because too many were open
+
+	UDPReplies         uint64
+	UDPMalformed       uint64 // no packets of ours, or no requests
+	UDPUnauthenticated uint64 // made with another key
+	UDPLimited         uint64 // not answered because of the rate
+	UDPErrors          uint64 // reply refused by the local kernel
+}
+
+// Responder answers probes: TCP handshakes, a line of text, HTTP requests and
+// UDP packets, all on one port. It needs no privilege.
+type Responder struct {
+	opts ResponderOptions
+	tcp  *net.TCPListener
+	udp  *net.UDPConn // nil without a key
+
+	counters responderCounters
+}
+
+type responderCounters struct {
+	connections, silent, texts, http, overloaded             atomic.Uint64
+	replies, malformed, unauthenticated, limited, unsendable atomic.Uint64
+}
+
+// NewResponder opens the sockets, in the caller's network namespace. Without
+// an address they take IPv6 as well as IPv4 where the machine has it.
+func NewResponder(opts ResponderOptions) (*Responder, error) {
+	opts.MaxReplies = cmp.Or(opts.MaxReplies, 10_000)
+	r := &Responder{opts: opts}
+
+	// The backlog is net.core.somaxconn of the namespace. Keepalives would
+	// cost four system calls for each probe.
+	lc := net.ListenConfig{KeepAlive: -1}
+	lc.SetMultipathTCP(false)
+	l, err := lc.Listen(context.Background(), "tcp", opts.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("responder: %w", err)
+	}
+	r.tcp = l.(*net.TCPListener)
+	if len(opts.Key) == 0 {
+		return r, nil
+	}
+	host, _, err := net.SplitHostPort(opts.Listen)
+	if err != nil {
+		r.tcp.Close()
+		return nil, fmt.Errorf("responder: %w", err)
+	}
+	same := net.JoinHostPort(host, fmt.Sprint(r.Addr().Port())) // the one that a port of 0 became
+	c, err := lc.ListenPacket(context.Background(), "udp", same)
+	if err != nil {
+		r.tcp.Close()
+		return nil, fmt.Errorf("responder: %w", err)
+	}
+	r.udp = c.(*net.UDPConn)
+	if err := prepareUDP(r.udp); err != nil {
+		r.Close()
+		return nil, fmt.Errorf("responder: %w", err)
+	}
+	return r, nil
+}
+
+// Addr returns where the responder listens.
+func (r *Responder) Addr() netip.AddrPort {
+	a := r.tcp.Addr().(*net.TCPAddr).AddrPort()
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+}
+
+// UDP reports whether UDP is answered: only with a key.
+func (r *Responder) UDP() bool { return r.udp != nil }
+
+// Close closes the sockets. Run does it when it ends.
+func (r *Responder) Close() {
+	r.tcp.Close()
+	if r.udp != nil {
+		r.udp.Close()
+	}
+}
+
+// Run answers until ctx ends, and then returns nil once every connection is
+// closed. It is called once. Another error means that a socket cannot be used
+// any more.
+func (r *Responder) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var ended sync.WaitGroup
+	ended.Go(func() {
+		<-ctx.Done()
+		r.Close()
+	})
+	var g errgroup.Group
+	run := func(serve func(context.Context) error) {
+		g.Go(func() error {
+			defer cancel() // one that ends ends the other
+			return serve(ctx)
+		})
+	}
+	run(r.serveTCP)
+	if r.udp != nil {
+		run(r.serveUDP)
+	}
+	err := g.Wait()
+	ended.Wait()
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// Stats returns the counters. It may be called at any time.
+func (r *Responder) Stats() ResponderStats {
+	c := &r.counters
+	return ResponderStats{
+		Connections: c.connections.Load(), Silent: c.silent.Load(), Texts: c.texts.Load(),
+		HTTP: c.http.Load(), Overloaded: c.overloaded.Load(),
+		UDPReplies: c.replies.Load(), UDPMalformed: c.malformed.Load(), UDPUnauthenticated: c.unauthenticated.Load(),
+		UDPLimited: c.limited.Load(), UDPErrors: c.unsendable.Load(),
+	}
+}
+
+// ReadKeyFile returns the cluster's key: the content of the file without the
+// white space around it. No path means no key. An empty file is an error.
+func ReadKeyFile(path string) ([]byte, error) {
+	if path == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("key file: %w", err)
+	}
+	key := bytes.TrimSpace(data)
+	if len(key) == 0 {
+		return nil, fmt.Errorf("key file: %s is empty; put the same random text into it on every node", path)
+	}
+	return key, nil
+}
