@@ -17,10 +17,11 @@ import (
 // and makes every later call do nothing, so that a list of calls reads like
 // the list of what is there.
 type machine struct {
-	name string // complete name of the namespace
-	fd   netns.NsHandle
-	h    *netlink.Handle
-	err  error
+	name  string // complete name of the namespace
+	fd    netns.NsHandle
+	h     *netlink.Handle
+	again bool // furnished before: what is there already is no error
+	err   error
 }
 
 // role says which settings a namespace gets.
@@ -46,6 +47,21 @@ func newMachine(name string, r role) (*machine, error) {
 	m := &machine{name: name, fd: fd, h: h}
 	m.up("lo")
 	return m, m.err
+}
+
+// reopenMachine returns the machine of a namespace that is there, to be
+// furnished again.
+func reopenMachine(name string) (*machine, error) {
+	fd, err := netns.GetFromName(name)
+	if err != nil {
+		return nil, fmt.Errorf("network namespace %s: %w", name, err)
+	}
+	h, err := netlink.NewHandleAt(fd, unix.NETLINK_ROUTE)
+	if err != nil {
+		fd.Close()
+		return nil, fmt.Errorf("netlink in %s: %w", name, err)
+	}
+	return &machine{name: name, fd: fd, h: h, again: true}, nil
 }
 
 // close lets go of the namespace, which stays bound.
@@ -106,6 +122,9 @@ func sysctls(r role) [][2]string {
 
 // fail keeps the first error, with the machine and what was being done.
 func (m *machine) fail(err error, format string, args ...any) {
+	if m.again && errors.Is(err, unix.EEXIST) {
+		return
+	}
 	if m.err == nil && err != nil {
 		m.err = fmt.Errorf("%s: %s: %w", m.name, fmt.Sprintf(format, args...), err)
 	}

@@ -12,6 +12,15 @@ import (
 // makeNode gives a node its addresses, its pods, its way to other nodes' pods,
 // and its base rules.
 func (t *topology) makeNode(n NodePlan) error {
+	if err := t.programNode(n); err != nil {
+		return err
+	}
+	return baseRules(n.Netns, t.plan)
+}
+
+// programNode gives a node its addresses, its pods, and its way to other
+// nodes' pods. Done again, it puts back what is missing.
+func (t *topology) programNode(n NodePlan) error {
 	m := t.machines[n.Netns]
 	m.addr("eth0", netip.PrefixFrom(n.Addr4, n.Net4.Bits()))
 	m.addr("eth0", netip.PrefixFrom(n.Addr6, n.Net6.Bits()))
@@ -28,10 +37,7 @@ func (t *topology) makeNode(n NodePlan) error {
 	if err := pods(n); err != nil {
 		return err
 	}
-	if err := others(n); err != nil {
-		return err
-	}
-	return baseRules(n.Netns, t.plan)
+	return others(n)
 }
 
 // defaultRoute returns the prefix of all addresses of a's family.
