@@ -56,6 +56,12 @@ func labCommands(app *kingpin.Application, l *Lab, commands map[string]func(cont
 	commands[down.FullCommand()] = func(context.Context) error { return l.down() }
 	status := app.Command("status", "Print nodes, processes, targets and alerts.")
 	commands[status.FullCommand()] = l.status
+	demo := app.Command("demo", "Make the lab, break it, show the page, repair it, and remove the lab.")
+	keep := demo.Flag("keep", "Leave the repaired lab running.").Bool()
+	commands[demo.FullCommand()] = func(ctx context.Context) error {
+		l.Plan = newPlan(cniVXLAN, l.prefix)
+		return l.demo(ctx, *keep)
+	}
 }
 
 // settle completes the Lab after the flags are known: paths are made absolute,

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// The demonstration's fault, and what must be said about it.
+const (
+	demoFault = "forward-drop"
+	demoNode  = "n2"
+	demoCause = "firewall_drop"
+)
+
+// How long the steps of the demonstration may take, and how often it looks.
+const (
+	healthyWithin  = 90 * time.Second
+	pageWithin     = 60 * time.Second
+	resolvedWithin = 90 * time.Second
+	pollInterval   = 200 * time.Millisecond
+)
+
+// demo makes a lab, breaks it, shows the page as a person on call would read
+// it, repairs it, and removes the lab, also when it fails or is interrupted.
+// With keep the repaired lab stays.
+func (l *Lab) demo(ctx context.Context, keep bool) (err error) {
+	defer func() {
+		if !keep || err != nil {
+			err = errors.Join(err, l.demoCleanup())
+		}
+	}()
+	fmt.Fprintln(l.Out, "1. Make a cluster out of network namespaces: 4 nodes, 8 pods, 2 racks, a real Prometheus and Alertmanager.")
+	if err := l.up(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintln(l.Out, "\n2. Wait until every node says of every other, in both address families, that its network is fine.")
+	if err := l.step(ctx, healthyWithin, "healthy", l.healthy); err != nil {
+		return err
+	}
+	fault, err := faultByID(demoFault)
+	if err != nil {
+		return err
+	}
+	node, err := l.nodeFor(fault, demoNode)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(l.Out, "\n3. Break %s: %s.\n   go run ./deploy/lab fault inject %s --node %s\n", node.Name, fault.Title, fault.ID, node.Name)
+	injected := time.Now()
+	if err := fault.Inject(ctx, l, node); err != nil {
+		return err
+	}
+	page, err := l.waitPage(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(l.Out, "\n4. Somebody is paged, %.1f s after the fault:\n\n", time.Since(injected).Seconds())
+	printPage(l.Out, page)
+	l.printWhereToLook()
+	if page.Labels["cause"] != demoCause || page.Labels["node"] != demoNode {
+		return fmt.Errorf("the page names cause %q on %q; what was broken is %q on %q",
+			page.Labels["cause"], page.Labels["node"], demoCause, demoNode)
+	}
+	fmt.Fprintln(l.Out, "\n5. Repair it, and wait until the page is taken back.")
+	if err := fault.Clear(ctx, l, node); err != nil {
+		return err
+	}
+	if err := l.step(ctx, resolvedWithin, "resolved", l.quiet); err != nil {
+		return err
+	}
+	if keep {
+		fmt.Fprintln(l.Out, "\nThe lab stays. Remove it with: go run ./deploy/lab down")
+	}
+	return nil
+}
+
+// demoCleanup removes the lab, and with it the fault.
+func (l *Lab) demoCleanup() error {
+	fmt.Fprintln(l.Out, "\n6. Remove the lab.")
+	removed, err := l.remove()
+	fmt.Fprintf(l.Out, "removed %d processes, namespaces and folders\n", len(removed))
+	return err
+}
+
+// step polls until done returns nil, and says how long it took. At the
+// deadline it returns done's last error.
+func (l *Lab) step(ctx context.Context, within time.Duration, what string, done func(context.Context) error) error {
+	start := time.Now()
+	if err := poll(ctx, within, done); err != nil {
+		return fmt.Errorf("not %s: %w", what, err)
+	}
+	fmt.Fprintf(l.Out, "   %s after %.1f s\n", what, time.Since(start).Seconds())
+	return nil
+}
+
+// poll calls done every pollInterval until it returns nil, for so long at most.
+func poll(ctx context.Context, within time.Duration, done func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	tick := time.NewTicker(pollInterval)
+	defer tick.Stop()
+	var last error
+	for {
+		err := done(ctx)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() == nil { // else it only says that time is up
+			last = err
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(last, context.Cause(ctx))
+		case <-tick.C:
+		}
+	}
+}
+
+// healthy fails unless every node has just said ok, and nothing else, of every
+// node in both families, and no alert is pending or fires.
+func (l *Lab) healthy(ctx context.Context) error {
+	const window = "[5s]"
+	ok, err := l.promQuery(ctx, `count(sum by (node, peer_node, family) (increase(podnet_peer_verdicts_total{verdict="ok"}`+window+`)) > 0)`)
+	if err != nil {
+		return err
+	}
+	n := len(l.Plan.Nodes)
+	want := n * n * 2
+	if len(ok) == 0 || int(ok[0].Value) < want {
+		return fmt.Errorf("fewer than %d pairs of nodes say ok: %v", want, ok)
+	}
+	bad, err := l.promQuery(ctx, `increase(podnet_peer_verdicts_total{verdict!="ok"}`+window+`) > 0`)
+	if err != nil {
+		return err
+	}
+	if len(bad) > 0 {
+		return fmt.Errorf("%d verdicts are not ok, for example %v", len(bad), bad[0].Labels)
+	}
+	alerts, err := l.promQuery(ctx, `ALERTS{severity="page"}`)
+	if err != nil {
+		return err
+	}
+	if len(alerts) > 0 {
+		return fmt.Errorf("%d alerts, for example %v", len(alerts), alerts[0].Labels)
+	}
+	return nil
+}
+
+// quiet fails while Alertmanager holds a page.
+func (l *Lab) quiet(ctx context.Context) error {
+	alerts, err := l.activeAlerts(ctx)
+	if err != nil {
+		return err
+	}
+	for _, a := range alerts {
+		if a.Labels["severity"] == "page" {
+			return fmt.Errorf("%s still fires for %s", a.Labels["alertname"], a.Labels["node"])
+		}
+	}
+	return nil
+}
+
+// waitPage returns the first page that Alertmanager delivers.
+func (l *Lab) waitPage(ctx context.Context) (Alert, error) {
+	var page Alert
+	err := poll(ctx, pageWithin, func(ctx context.Context) error {
+		alerts, err := l.activeAlerts(ctx)
+		if err != nil {
+			return err
+		}
+		for _, a := range alerts {
+			if a.Labels["severity"] == "page" {
+				page = a
+				return nil
+			}
+		}
+		return fmt.Errorf("nobody was paged; %d alerts of lower severity fire", len(alerts))
+	})
+	return page, err
+}
