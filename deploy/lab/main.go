@@ -32,6 +32,7 @@ func run(ctx context.Context, args []string) error {
 	app.Flag("repo", "Folder of the podnet_exporter sources; default: found from the working directory.").StringVar(&l.Repo)
 	commands := map[string]func(context.Context) error{}
 	labCommands(app, l, commands)
+	faultCommands(app, l, commands)
 
 	name, err := app.Parse(args)
 	if err != nil {

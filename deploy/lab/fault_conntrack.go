@@ -1,0 +1,198 @@
+package main
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/mdlayher/netlink"
+	"github.com/ti-mo/conntrack"
+	"github.com/ti-mo/netfilter"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	fillMark    = 0x706f646e // connmark of the entries that fill a table: "podn"
+	fillTimeout = 24 * 3600  // seconds that such an entry lives: longer than any fault is left in
+	fillBatch   = 500        // entries sent to the kernel in one call
+	fillRounds  = 10         // tries to take the places that other entries left
+)
+
+// fillConntrack fills the connection tracking table of the calling thread's
+// namespace to its limit, so that no new flow finds a place: the kernel logs
+// "nf_conntrack: table full, dropping packet". The limit is one number for the
+// machine (net.netfilter.nf_conntrack_max), the entries are counted per
+// namespace.
+//
+// The entries are assured, so that the kernel does not evict them for new
+// flows (early drop), and belong to UDP flows between addresses of 198.18.0.0/15
+// (RFC 2544), which nothing here uses. Entries of established TCP connections
+// stay as they are; all others are removed, because the places that they leave
+// when they expire would let a new flow through again and again.
+func fillConntrack() error {
+	c, err := conntrack.Dial(nil)
+	if err != nil {
+		return fmt.Errorf("fill conntrack table: %w", err)
+	}
+	defer c.Close()
+	if err := c.FlushFilter(conntrack.Filter{Mark: fillMark, Mask: ^uint32(0)}); err != nil {
+		return fmt.Errorf("fill conntrack table: remove entries of an earlier fill: %w", err)
+	}
+	next := uint32(0)
+	for round := range fillRounds {
+		free, err := freeConntrack()
+		if err != nil {
+			return fmt.Errorf("fill conntrack table: %w", err)
+		}
+		if free == 0 && round > 1 {
+			return nil
+		}
+		if err := createFlows(next, free); err != nil {
+			return fmt.Errorf("fill conntrack table: %w", err)
+		}
+		next += free
+		if err := expireShortLived(c); err != nil {
+			return fmt.Errorf("fill conntrack table: %w", err)
+		}
+	}
+	return nil
+}
+
+// freeConntrack returns how many entries the table still has room for.
+func freeConntrack() (uint32, error) {
+	entries, err := readNumber("net/netfilter/nf_conntrack_count")
+	if err != nil {
+		return 0, fmt.Errorf("entries of the table: %w", err)
+	}
+	limit, err := readNumber("net/netfilter/nf_conntrack_max")
+	if err != nil {
+		return 0, fmt.Errorf("limit of the table: %w", err)
+	}
+	if limit == 0 {
+		return 0, errors.New("the table has no limit: set net.netfilter.nf_conntrack_max on the host")
+	}
+	return uint32(limit - min(entries, limit)), nil
+}
+
+// readNumber returns a setting of the calling thread's namespace.
+func readNumber(path string) (uint64, error) {
+	b, err := os.ReadFile(filepath.Join("/proc/sys", path))
+	if err != nil {
+		return 0, fmt.Errorf("sysctl: %w", err)
+	}
+	n, err := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("sysctl %s: %w", path, err)
+	}
+	return n, nil
+}
+
+// expireShortLived removes the entries that would expire by themselves within
+// seconds or minutes, and only leaves those of the fill and of established TCP
+// connections.
+func expireShortLived(c *conntrack.Conn) error {
+	flows, err := c.DumpFilter(conntrack.Filter{Mark: 0, Mask: ^uint32(0)}, nil)
+	if err != nil {
+		return fmt.Errorf("list entries: %w", err)
+	}
+	for _, f := range flows {
+		if tcp := f.ProtoInfo.TCP; tcp != nil && tcp.State == tcpEstablished {
+			continue
+		}
+		if err := c.Delete(f); err != nil && !errors.Is(err, unix.ENOENT) {
+			return fmt.Errorf("remove the entry of %v: %w", f.TupleOrig, err)
+		}
+	}
+	return nil
+}
+
+// tcpEstablished is TCP_CONNTRACK_ESTABLISHED (kernel:
+// include/uapi/linux/netfilter/nf_conntrack_tcp.h).
+const tcpEstablished = 3
+
+// emptyConntrack removes the entries that fillConntrack has made from the
+// table of the calling thread's namespace, and no others.
+func emptyConntrack() error {
+	c, err := conntrack.Dial(nil)
+	if err != nil {
+		return fmt.Errorf("empty conntrack table: %w", err)
+	}
+	defer c.Close()
+	if err := c.FlushFilter(conntrack.Filter{Mark: fillMark, Mask: ^uint32(0)}); err != nil {
+		return fmt.Errorf("empty conntrack table: %w", err)
+	}
+	return nil
+}
+
+// createFlows makes n entries, the first of them number first. Answers are not
+// waited for: the kernel refuses entries once the table is full, and the
+// caller counts what is there.
+func createFlows(first, n uint32) error {
+	c, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	batch := make([]netlink.Message, 0, fillBatch)
+	for i := range n {
+		m, err := createFlow(first + i)
+		if err != nil {
+			return err
+		}
+		batch = append(batch, m)
+		if len(batch) == fillBatch || i == n-1 {
+			if _, err := c.SendMessages(batch); err != nil {
+				return fmt.Errorf("create entries: %w", err)
+			}
+			batch = batch[:0]
+		}
+	}
+	return nil
+}
+
+// createFlow returns the request that creates the entry of that number
+// (IPCTNL_MSG_CT_NEW; kernel: include/uapi/linux/netfilter/nfnetlink_conntrack.h).
+func createFlow(i uint32) (netlink.Message, error) {
+	const ports = 50000
+	a := netip.AddrFrom4([4]byte{198, 18, byte(i / ports >> 8), byte(i / ports)})
+	b := netip.AddrFrom4([4]byte{198, 19, 0, 1})
+	sport, dport := uint16(10000+i%ports), uint16(9)
+	status := uint32(conntrack.StatusConfirmed | conntrack.StatusSeenReply | conntrack.StatusAssured)
+
+	m, err := netfilter.MarshalNetlink(netfilter.Header{
+		SubsystemID: netfilter.NFSubsysCTNetlink,
+		MessageType: 0, // IPCTNL_MSG_CT_NEW
+		Family:      netfilter.ProtoIPv4,
+		Flags:       netlink.Request | netlink.Create | netlink.Excl,
+	}, []netfilter.Attribute{
+		tupleAttribute(1, a, b, sport, dport),               // CTA_TUPLE_ORIG
+		tupleAttribute(2, b, a, dport, sport),               // CTA_TUPLE_REPLY
+		{Type: 3, Data: netfilter.Uint32Bytes(status)},      // CTA_STATUS
+		{Type: 7, Data: netfilter.Uint32Bytes(fillTimeout)}, // CTA_TIMEOUT
+		{Type: 8, Data: netfilter.Uint32Bytes(fillMark)},    // CTA_MARK
+	})
+	if err != nil {
+		return netlink.Message{}, fmt.Errorf("create entry: %w", err)
+	}
+	return m, nil
+}
+
+// tupleAttribute returns one direction of a UDP flow.
+func tupleAttribute(kind uint16, src, dst netip.Addr, sport, dport uint16) netfilter.Attribute {
+	return netfilter.Attribute{Type: kind, Nested: true, Children: []netfilter.Attribute{
+		{Type: 1, Nested: true, Children: []netfilter.Attribute{ // CTA_TUPLE_IP
+			{Type: 1, Data: src.AsSlice()}, // CTA_IP_V4_SRC
+			{Type: 2, Data: dst.AsSlice()}, // CTA_IP_V4_DST
+		}},
+		{Type: 2, Nested: true, Children: []netfilter.Attribute{ // CTA_TUPLE_PROTO
+			{Type: 1, Data: []byte{unix.IPPROTO_UDP}},                  // CTA_PROTO_NUM
+			{Type: 2, Data: binary.BigEndian.AppendUint16(nil, sport)}, // CTA_PROTO_SRC_PORT
+			{Type: 3, Data: binary.BigEndian.AppendUint16(nil, dport)}, // CTA_PROTO_DST_PORT
+		}},
+	}}
+}
