@@ -1,0 +1,168 @@
+// Package metrics is the only place that names the metrics of probes.
+package metrics
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/podnet-exporter/podnet_exporter/exporter/verdict"
+	"github.com/podnet-exporter/podnet_exporter/probers"
+)
+
+// Path is what a target is called in labels. Equal Paths are the same series.
+type Path struct {
+	Probe      string // kind of probe: icmp, tcp
+	Vantage    string // where it is sent from: node, pod
+	TargetKind string // node, pod, service, dns, external
+	Target     string // address, with the port where the probe has one
+	PeerNode   string // node that the target is on
+	PeerZone   string // its zone, "" if unknown
+	Family     string // ipv4, ipv6
+}
+
+// Recorder counts what probes measured and what verdicts said.
+type Recorder struct {
+	sent, failures, reasons    *prometheus.CounterVec
+	late, duplicates, impaired *prometheus.CounterVec
+	rtt, meshRTT               *prometheus.HistogramVec
+	verdicts                   *prometheus.CounterVec
+}
+
+// NewRecorder returns a Recorder whose metrics are registered with reg.
+func NewRecorder(reg prometheus.Registerer) *Recorder {
+	auto := promauto.With(reg)
+	path := []string{"probe", "vantage", "target_kind", "target", "peer_node", "family"}
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return auto.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "podnet", Subsystem: "probe", Name: name, Help: help,
+		}, append(path[:len(path):len(path)], labels...))
+	}
+	return &Recorder{
+		sent: counter("sent_total",
+			"Probes sent to the target, whatever became of them."),
+		failures: counter("failures_total",
+			"Probes that failed. Divide by podnet_probe_sent_total for the failure ratio; impaired probes are not among them."),
+		reasons: counter("failure_reasons_total",
+			"Probes that failed, by reason. A reason's series appears when it first happens, so use podnet_probe_failures_total to detect.", "reason"),
+		late: counter("late_total",
+			"Probes whose reply arrived after the time-out. They are failures too; the series appears with the first."),
+		duplicates: counter("duplicates_total",
+			"Further replies to a probe that was answered already. The series appears with the first."),
+		impaired: counter("impaired_total",
+			"Probes without a result because the prober itself was late, stopped or starved. They are no failures; the series appears with the first."),
+		rtt: auto.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: "podnet", Subsystem: "probe", Name: "rtt_seconds",
+			Help:                            "Round-trip time of probes that succeeded, by the kernel's clock. A native histogram only; see podnet_mesh_rtt_seconds for classic buckets.",
+			NativeHistogramBucketFactor:     1.1,
+			NativeHistogramMaxBucketNumber:  100,
+			NativeHistogramMinResetDuration: time.Hour,
+		}, path),
+		meshRTT: auto.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: "podnet", Subsystem: "mesh", Name: "rtt_seconds",
+			Help:                            "Round-trip time of probes that succeeded, by the zone of the peer instead of the peer.",
+			Buckets:                         []float64{50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 500e-3},
+			NativeHistogramBucketFactor:     1.1,
+			NativeHistogramMaxBucketNumber:  100,
+			NativeHistogramMinResetDuration: time.Hour,
+		}, []string{"probe", "vantage", "target_kind", "peer_zone", "family"}),
+		verdicts: auto.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "podnet", Name: "peer_verdicts_total",
+			Help: "Cycles judged, by what all probes of the cycle to the peer say together: one verdict per peer, family and cycle. The peer that is this node itself is the control.",
+		}, []string{"peer_node", "peer_zone", "family", "verdict"}),
+	}
+}
+
+// A Target is the series of one path, looked up once.
+type Target struct {
+	r              *Recorder
+	path           Path
+	labels         []string
+	sent, failures prometheus.Counter
+	rtt, meshRTT   prometheus.Observer
+}
+
+// Target creates the series of a path at zero, so that the first failure is an
+// increase and not a new series that rate() cannot see.
+func (r *Recorder) Target(p Path) *Target {
+	labels := []string{p.Probe, p.Vantage, p.TargetKind, p.Target, p.PeerNode, p.Family}
+	return &Target{
+		r: r, path: p, labels: labels,
+		sent:     r.sent.WithLabelValues(labels...),
+		failures: r.failures.WithLabelValues(labels...),
+		rtt:      r.rtt.WithLabelValues(labels...),
+		meshRTT:  r.meshRTT.WithLabelValues(p.Probe, p.Vantage, p.TargetKind, p.PeerZone, p.Family),
+	}
+}
+
+// Sent counts a probe that was sent.
+func (t *Target) Sent() { t.sent.Inc() }
+
+// Record counts one event of a probe, and returns the reason that it was
+// counted under. A handshake that needed a second SYN is a loss even when it
+// then succeeded in time: the packet was lost, and its RTT is the timer's.
+func (t *Target) Record(res probers.Result) probers.Reason {
+	switch res.Event {
+	case probers.Late:
+		t.r.late.WithLabelValues(t.labels...).Inc()
+		return res.Reason
+	case probers.Duplicate:
+		t.r.duplicates.WithLabelValues(t.labels...).Inc()
+		return res.Reason
+	}
+	reason := res.Reason
+	if reason == probers.OK && res.Retransmits > 0 {
+		reason = probers.Timeout
+	}
+	switch reason {
+	case probers.OK:
+		t.rtt.Observe(res.RTT.Seconds())
+		t.meshRTT.Observe(res.RTT.Seconds())
+	case probers.Impaired:
+		t.r.impaired.WithLabelValues(t.labels...).Inc()
+	default:
+		t.failures.Inc()
+		t.r.reasons.WithLabelValues(append(t.labels[:len(t.labels):len(t.labels)], string(reason))...).Inc()
+	}
+	return reason
+}
+
+// Forget removes every series of the path. The histogram by zone stays: other
+// peers share it.
+func (t *Target) Forget() {
+	gone := prometheus.Labels{
+		"probe": t.path.Probe, "vantage": t.path.Vantage, "target_kind": t.path.TargetKind,
+		"target": t.path.Target, "peer_node": t.path.PeerNode, "family": t.path.Family,
+	}
+	for _, vec := range []*prometheus.CounterVec{
+		t.r.sent, t.r.failures, t.r.reasons, t.r.late, t.r.duplicates, t.r.impaired,
+	} {
+		vec.DeletePartialMatch(gone)
+	}
+	t.r.rtt.DeletePartialMatch(gone)
+}
+
+// Peer is the verdict counters of one peer in one family, looked up once.
+type Peer struct {
+	r                  *Recorder
+	node, zone, family string
+	counters           map[verdict.Verdict]prometheus.Counter
+}
+
+// Peer creates the verdict counters of a peer at zero.
+func (r *Recorder) Peer(node, zone, family string) *Peer {
+	p := &Peer{r: r, node: node, zone: zone, family: family, counters: make(map[verdict.Verdict]prometheus.Counter)}
+	for _, v := range verdict.All() {
+		p.counters[v] = r.verdicts.WithLabelValues(node, zone, family, string(v))
+	}
+	return p
+}
+
+// Judge counts one cycle.
+func (p *Peer) Judge(v verdict.Verdict) { p.counters[v].Inc() }
+
+// Forget removes the peer's counters.
+func (p *Peer) Forget() {
+	p.r.verdicts.DeletePartialMatch(prometheus.Labels{"peer_node": p.node, "peer_zone": p.zone, "family": p.family})
+}

@@ -1,0 +1,188 @@
+package schedule
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/podnet-exporter/podnet_exporter/exporter/netns"
+	"github.com/podnet-exporter/podnet_exporter/probers"
+)
+
+// idle is how long a loop without targets sleeps when nobody wakes it.
+const idle = time.Minute
+
+// Target is one probe, to be repeated.
+type Target struct {
+	Key      string        // identity: an equal key with equal fields is the same target, and is left alone
+	Interval time.Duration // from one probe to the next
+	Probe    probers.Probe // what to send; its Tag is the loop's
+	Sink     Sink          // who is told; not part of the comparison
+}
+
+// Sink is told what happens to one target's probes. It is called from the
+// loop's goroutine and must not block.
+type Sink interface {
+	// Sent says that a probe was sent, and how much later than planned.
+	Sent(delay time.Duration)
+	// Result gives one event of a probe.
+	Result(probers.Result)
+}
+
+// Engine is what the loop needs of [probers.Engine].
+type Engine interface {
+	Send(probers.Probe)
+	Poll(until time.Time, out []probers.Result) []probers.Result
+	Wake()
+	Stats() probers.Stats
+	Close() error
+}
+
+// A Loop probes from one network namespace: one goroutine and one set of
+// shared sockets, however many targets there are.
+type Loop struct {
+	newEngine func() (Engine, error)
+	health    func(Health)
+
+	mu      sync.Mutex
+	wanted  map[string]Target
+	changed bool
+	engine  Engine // nil unless running
+}
+
+// Health is what the loop says about itself after each round.
+type Health struct {
+	Skipped uint64        // turns that were skipped so far
+	Stats   probers.Stats // of the engine
+}
+
+// NewLoop returns a Loop whose engines are made by newEngine, on the thread
+// that has entered the namespace. health is told how the loop keeps up, and
+// must not block.
+func NewLoop(newEngine func() (Engine, error), health func(Health)) *Loop {
+	return &Loop{newEngine: newEngine, health: health, wanted: make(map[string]Target)}
+}
+
+// Set replaces the targets. Those that were there before, with the same
+// interval and probe, keep their place in time.
+func (l *Loop) Set(targets []Target) {
+	wanted := make(map[string]Target, len(targets))
+	for _, t := range targets {
+		wanted[t.Key] = t
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.wanted, l.changed = wanted, true
+	if l.engine != nil {
+		l.engine.Wake()
+	}
+}
+
+// Run probes from namespace ns until ctx ends, which is no error. It takes the
+// calling goroutine's thread with it into the namespace, so the goroutine must
+// end after Run has returned.
+func (l *Loop) Run(ctx context.Context, ns *netns.Namespace) error {
+	if err := ns.Enter(); err != nil {
+		return err
+	}
+	engine, err := l.newEngine()
+	if err != nil {
+		return fmt.Errorf("probe from %s: %w", ns.Path(), err)
+	}
+	defer engine.Close()
+
+	l.mu.Lock()
+	l.engine, l.changed = engine, true
+	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		l.engine = nil
+		l.mu.Unlock()
+	}()
+	defer context.AfterFunc(ctx, engine.Wake)()
+
+	newRound(engine, time.Now()).run(ctx, l)
+	return nil
+}
+
+// take returns the targets if they have changed since the last call.
+func (l *Loop) take() (targets map[string]Target, changed bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	changed, l.changed = l.changed, false
+	return l.wanted, changed
+}
+
+// round is the state of a running loop, owned by its goroutine.
+type round struct {
+	engine Engine
+	pacer  *Pacer[uint64]
+	byKey  map[string]uint64 // Target.Key → tag
+	byTag  map[uint64]Target // what is running, by the tag of its probes
+	last   uint64            // tag given last
+	out    []probers.Result
+}
+
+func newRound(engine Engine, epoch time.Time) *round {
+	return &round{
+		engine: engine,
+		pacer:  NewPacer[uint64](epoch),
+		byKey:  make(map[string]uint64),
+		byTag:  make(map[uint64]Target),
+	}
+}
+
+func (r *round) run(ctx context.Context, l *Loop) {
+	for ctx.Err() == nil {
+		if wanted, changed := l.take(); changed {
+			r.apply(wanted, time.Now())
+		}
+		r.send(time.Now())
+		r.out = r.engine.Poll(r.pacer.Next(time.Now(), idle), r.out[:0])
+		for _, res := range r.out {
+			if t, ok := r.byTag[res.Tag]; ok {
+				t.Sink.Result(res)
+			}
+		}
+		l.health(Health{Skipped: r.pacer.Skipped(), Stats: r.engine.Stats()})
+	}
+}
+
+// send sends every probe that is due.
+func (r *round) send(now time.Time) {
+	for {
+		tag, due, ok := r.pacer.Pop(now)
+		if !ok {
+			return
+		}
+		t := r.byTag[tag]
+		t.Probe.Tag = tag
+		r.engine.Send(t.Probe)
+		t.Sink.Sent(now.Sub(due))
+	}
+}
+
+// apply makes the running targets the wanted ones. A target that changed gets
+// a new tag, so that replies to its old probes are not taken for new ones.
+func (r *round) apply(wanted map[string]Target, now time.Time) {
+	for key, tag := range r.byKey {
+		running := r.byTag[tag]
+		t, ok := wanted[key]
+		if ok && t.Interval == running.Interval && t.Probe == running.Probe {
+			r.byTag[tag] = t // the sink may be new
+			continue
+		}
+		r.pacer.Remove(tag)
+		delete(r.byTag, tag)
+		delete(r.byKey, key)
+	}
+	for key, t := range wanted {
+		if _, ok := r.byKey[key]; ok {
+			continue
+		}
+		r.last++
+		r.byKey[key], r.byTag[r.last] = r.last, t
+		r.pacer.Add(r.last, key, t.Interval, now)
+	}
+}

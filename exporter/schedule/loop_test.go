@@ -1,0 +1,195 @@
+package schedule
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/podnet-exporter/podnet_exporter/exporter/netns"
+	"github.com/podnet-exporter/podnet_exporter/probers"
+)
+
+// echo is an engine whose every probe is answered at once.
+type echo struct {
+	mu     sync.Mutex
+	sent   []probers.Probe
+	ready  []probers.Result
+	wake   chan struct{}
+	closed bool
+}
+
+func newEcho() *echo { return &echo{wake: make(chan struct{}, 1)} }
+
+func (e *echo) Send(p probers.Probe) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.sent = append(e.sent, p)
+	e.ready = append(e.ready, probers.Result{Tag: p.Tag, Event: probers.Done, RTT: time.Millisecond})
+}
+
+func (e *echo) Poll(until time.Time, out []probers.Result) []probers.Result {
+	e.mu.Lock()
+	ready := e.ready
+	e.ready = nil
+	e.mu.Unlock()
+	if len(ready) > 0 {
+		return append(out, ready...)
+	}
+	select {
+	case <-time.After(time.Until(until)):
+	case <-e.wake:
+	}
+	return out
+}
+
+func (e *echo) Wake() {
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (e *echo) Stats() probers.Stats { return probers.Stats{} }
+func (e *echo) Close() error         { e.closed = true; return nil }
+
+// tally counts what its target is told.
+type tally struct {
+	mu            sync.Mutex
+	sent, results int
+}
+
+func (c *tally) Sent(time.Duration)    { c.mu.Lock(); c.sent++; c.mu.Unlock() }
+func (c *tally) Result(probers.Result) { c.mu.Lock(); c.results++; c.mu.Unlock() }
+
+func (c *tally) counts() (sent, results int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sent, c.results
+}
+
+// start runs a round with the engine until the test ends. It leaves out
+// entering a namespace, which needs privileges and real threads.
+func start(t *testing.T, l *Loop, e *echo) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	l.mu.Lock()
+	l.engine, l.changed = e, true
+	l.mu.Unlock()
+	go func() {
+		defer close(done)
+		newRound(e, time.Now()).run(ctx, l)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		e.Wake()
+		<-done
+	})
+}
+
+func newTestLoop() *Loop {
+	return NewLoop(nil, func(Health) {})
+}
+
+func TestLoopProbesEveryTargetOncePerInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, e := newTestLoop(), newEcho()
+		a, b := &tally{}, &tally{}
+		l.Set([]Target{{Key: "a", Interval: time.Second, Sink: a}, {Key: "b", Interval: 2 * time.Second, Sink: b}})
+		start(t, l, e)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if sent, results := a.counts(); sent != 10 || results != 10 {
+			t.Errorf("a: sent %d, results %d in 10 s; want 10 of each", sent, results)
+		}
+		if sent, results := b.counts(); sent != 5 || results != 5 {
+			t.Errorf("b: sent %d, results %d in 10 s; want 5 of each", sent, results)
+		}
+	})
+}
+
+func TestLoopTakesUpNewTargetsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, e := newTestLoop(), newEcho()
+		start(t, l, e)
+		time.Sleep(10 * time.Second) // idle, in a long poll
+		a := &tally{}
+		l.Set([]Target{{Key: "a", Interval: time.Second, Sink: a}})
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if sent, _ := a.counts(); sent != 1 {
+			t.Errorf("sent %d in the first second after Set; want 1", sent)
+		}
+	})
+}
+
+func TestLoopLeavesUnchangedTargetsAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, e := newTestLoop(), newEcho()
+		same := Target{Key: "a", Interval: time.Second, Sink: &tally{}}
+		l.Set([]Target{same})
+		start(t, l, e)
+		time.Sleep(3 * time.Second)
+		replacement := &tally{}
+		same.Sink = replacement
+		l.Set([]Target{same, {Key: "b", Interval: time.Second, Sink: &tally{}}})
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		tags := map[uint64]int{}
+		for _, p := range e.sent {
+			tags[p.Tag]++
+		}
+		if tags[1] != 6 {
+			t.Errorf("probes by tag: %v; want 6 of the first target, whose tag stays", tags)
+		}
+		if sent, _ := replacement.counts(); sent != 3 {
+			t.Errorf("the new sink was told of %d probes; want 3", sent)
+		}
+	})
+}
+
+func TestLoopIgnoresRepliesToTargetsThatAreGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, e := newTestLoop(), newEcho()
+		gone := &tally{}
+		l.Set([]Target{{Key: "a", Interval: time.Second, Sink: gone}})
+		start(t, l, e)
+		time.Sleep(1500 * time.Millisecond)
+		synctest.Wait()
+		before, _ := gone.counts()
+		l.Set(nil)
+		synctest.Wait()
+		e.mu.Lock()
+		e.ready = append(e.ready, probers.Result{Tag: 1, Event: probers.Late})
+		e.mu.Unlock()
+		e.Wake()
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if sent, results := gone.counts(); sent != before || results != before {
+			t.Errorf("sent %d, results %d after the target was removed; want %d of each", sent, results, before)
+		}
+	})
+}
+
+func TestLoopSaysWhichNamespaceHasNoEngine(t *testing.T) {
+	ns, err := netns.Open("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ns.Close()
+	broken := errors.New("no sockets today")
+	l := NewLoop(func() (Engine, error) { return nil, broken }, func(Health) {})
+	ended := make(chan error)
+	go func() { ended <- l.Run(t.Context(), ns) }()
+	err = <-ended
+	if errors.Is(err, fs.ErrPermission) {
+		t.Skip("needs root, to enter a network namespace")
+	}
+	if !errors.Is(err, broken) {
+		t.Errorf("Run() = %v; want %v", err, broken)
+	}
+}
