@@ -28,6 +28,11 @@ func (l *Lab) remove() ([]string, error) {
 	names, err := namespacesWith(l.Plan.Prefix)
 	errs = append(errs, err)
 	note(endInside(names))
+	// What a fault changed inside the namespaces goes with them; the cgroup of
+	// a starved agent would stay.
+	if injected, err := l.injectedFaults(); err == nil && len(injected) > 0 {
+		errs = append(errs, l.unthrottle())
+	}
 	note(removeNamespaces(names))
 	if errors.Join(errs...) == nil { // the state still tells what is left
 		note(removeDir(l.StateDir))

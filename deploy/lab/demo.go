@@ -43,13 +43,9 @@ func (l *Lab) demo(ctx context.Context, keep bool) (err error) {
 	if err != nil {
 		return err
 	}
-	node, err := l.nodeFor(fault, demoNode)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(l.Out, "\n3. Break %s: %s.\n   go run ./deploy/lab fault inject %s --node %s\n", node.Name, fault.Title, fault.ID, node.Name)
+	fmt.Fprintf(l.Out, "\n3. Break %[2]s: %[3]s.\n   go run ./deploy/lab fault inject %[1]s --node %[2]s\n", demoFault, demoNode, fault.Title)
 	injected := time.Now()
-	if err := fault.Inject(ctx, l, node); err != nil {
+	if err := l.injectFault(ctx, demoFault, demoNode); err != nil {
 		return err
 	}
 	page, err := l.waitPage(ctx)
@@ -64,7 +60,7 @@ func (l *Lab) demo(ctx context.Context, keep bool) (err error) {
 			page.Labels["cause"], page.Labels["node"], demoCause, demoNode)
 	}
 	fmt.Fprintln(l.Out, "\n5. Repair it, and wait until the page is taken back.")
-	if err := fault.Clear(ctx, l, node); err != nil {
+	if err := l.clearFaults(ctx); err != nil {
 		return err
 	}
 	if err := l.step(ctx, resolvedWithin, "resolved", l.quiet); err != nil {

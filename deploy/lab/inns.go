@@ -7,6 +7,7 @@ import (
 	"runtime"
 
 	"github.com/google/nftables"
+	mdnetlink "github.com/mdlayher/netlink"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
@@ -72,7 +73,10 @@ func nftIn(name string) (*nftables.Conn, error) {
 		return nil, fmt.Errorf("network namespace %s: %w", name, err)
 	}
 	defer ns.Close()
-	conn, err := nftables.New(nftables.WithNetNSFd(int(ns)), nftables.AsLasting())
+	// The kernel answers each message of a batch; the default buffer does not
+	// hold the answers to a node's services.
+	buffer := nftables.WithSockOptions(func(c *mdnetlink.Conn) error { return c.SetReadBuffer(4 << 20) })
+	conn, err := nftables.New(nftables.WithNetNSFd(int(ns)), nftables.AsLasting(), buffer)
 	if err != nil {
 		return nil, fmt.Errorf("nftables in %s: %w", name, err)
 	}

@@ -15,7 +15,10 @@ func (t *topology) makeNode(n NodePlan) error {
 	if err := t.programNode(n); err != nil {
 		return err
 	}
-	return baseRules(n.Netns, t.plan)
+	if err := baseRules(n.Netns, t.plan); err != nil {
+		return err
+	}
+	return serviceRules(n, services(t.plan))
 }
 
 // programNode gives a node its addresses, its pods, and its way to other

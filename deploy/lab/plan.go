@@ -20,6 +20,7 @@ const (
 	endpointPort     = 9798
 	prometheusPort   = 9090
 	alertmanagerPort = 9093
+	dnsPort          = 53
 )
 
 // MTUs in bytes. An IPv4 tunnel takes 50 bytes of the underlay's packet, an
@@ -65,6 +66,10 @@ type NodePlan struct {
 	Endpoint4, Endpoint6    netip.Addr
 	App4, App6              netip.Addr
 	EndpointVeth, AppVeth   string // host ends; the pod's own interface is eth0
+
+	DNSNetns   string // of the cluster's DNS server, "" where there is none
+	DNS4, DNS6 netip.Addr
+	DNSVeth    string
 }
 
 // PodPlan is one pod of a node.
@@ -128,7 +133,7 @@ func newNode(i int, cni, prefix string) NodePlan {
 	}
 	pod4 := func(host int) netip.Addr { return addr("10.244.%d.%d", i, host) }
 	pod6 := func(host int) netip.Addr { return addr("fd00:244:%d::%d", i, host) }
-	return NodePlan{
+	n := NodePlan{
 		Index: i, Name: name,
 		Rack: fmt.Sprintf("r%d", rack), Zone: string(rune('a' + rack - 1)),
 		Netns: prefix + name, ToR: fmt.Sprintf("tor%d", rack),
@@ -143,6 +148,10 @@ func newNode(i int, cni, prefix string) NodePlan {
 		Endpoint4: pod4(2), Endpoint6: pod6(2), App4: pod4(3), App6: pod6(3),
 		EndpointVeth: veth + "endpoint", AppVeth: veth + "app",
 	}
+	if i%2 == 1 { // the first node of each rack
+		n.DNSNetns, n.DNSVeth, n.DNS4, n.DNS6 = prefix+name+"-dns", veth+"dns", pod4(4), pod6(4)
+	}
+	return n
 }
 
 func newCable(a, b string, n int) Cable {
@@ -183,10 +192,14 @@ func (p Plan) Namespaces() []string {
 
 // Pods returns the node's pods, its endpoint first.
 func (n NodePlan) Pods() []PodPlan {
-	return []PodPlan{
+	pods := []PodPlan{
 		{"podnet", "endpoint-" + n.Name, n.EndpointNetns, n.EndpointVeth, n.Endpoint4, n.Endpoint6},
 		{"default", "app-" + n.Name, n.AppNetns, n.AppVeth, n.App4, n.App6},
 	}
+	if n.DNSNetns != "" {
+		pods = append(pods, PodPlan{"kube-system", "coredns-" + n.Name, n.DNSNetns, n.DNSVeth, n.DNS4, n.DNS6})
+	}
+	return pods
 }
 
 // addr returns an address that is written in this file; a wrong one is a

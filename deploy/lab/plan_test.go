@@ -25,6 +25,7 @@ func TestPlanNode(t *testing.T) {
 		Endpoint4: addr("10.244.3.2"), Endpoint6: addr("fd00:244:3::2"),
 		App4: addr("10.244.3.3"), App6: addr("fd00:244:3::3"),
 		EndpointVeth: "veth-endpoint", AppVeth: "veth-app",
+		DNSNetns: "podnet-n3-dns", DNSVeth: "veth-dns", DNS4: addr("10.244.3.4"), DNS6: addr("fd00:244:3::4"),
 	}
 	if diff := cmp.Diff(want, n, cmp.Comparer(func(a, b netip.Addr) bool { return a == b }), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
 		t.Error(diff)
