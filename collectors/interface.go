@@ -1,0 +1,136 @@
+package collectors
+
+import (
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Interface reports the interfaces of the node and of its pods, all but the
+// loopback. There are 13 series per interface.
+//
+// Source: rtnetlink, RTM_GETLINK. Counters start when the interface is made.
+type Interface struct {
+	handles *Handles
+	nsids   *nsids
+
+	receive, transmit   directionDescs
+	up, adminUp         *prometheus.Desc
+	carrierChanges, mtu *prometheus.Desc
+	info                *prometheus.Desc
+}
+
+type directionDescs struct {
+	bytes, packets, errors, drops *prometheus.Desc
+}
+
+// NewInterface returns an Interface for the namespaces that h lists.
+func NewInterface(h *Handles) *Interface {
+	labels := []string{"device", "namespace", "pod"}
+	desc := func(name, help string, more ...string) *prometheus.Desc {
+		return prometheus.NewDesc(prometheus.BuildFQName(namespace, "interface", name), help, append(labels[:3:3], more...), nil)
+	}
+	direction := func(name, verb string) directionDescs {
+		return directionDescs{
+			bytes:   desc(name+"_bytes_total", "Bytes that the interface "+verb+"."),
+			packets: desc(name+"_packets_total", "Packets that the interface "+verb+"."),
+			errors:  desc(name+"_errors_total", "Packets that the interface should have "+verb+" and that were bad."),
+			drops:   desc(name+"_drops_total", "Packets that the interface should have "+verb+" and dropped."),
+		}
+	}
+	return &Interface{
+		handles:  h,
+		nsids:    newNsids(h),
+		receive:  direction("receive", "received"),
+		transmit: direction("transmit", "sent"),
+		up: desc("up",
+			"1 if the interface is set up (IFF_UP) and has carrier (IFF_LOWER_UP), 0 otherwise. Both ends of a veth lose it when either is set down."),
+		adminUp: desc("admin_up",
+			"1 if the interface is set up (IFF_UP), whether it has carrier or not, 0 if somebody set it down."),
+		carrierChanges: desc("carrier_changes_total",
+			"Times that the carrier of the interface came or went."),
+		mtu: desc("mtu_bytes",
+			"Largest packet that the interface sends, in bytes, without its link-layer header."),
+		info: desc("info",
+			"What the interface is. kind: veth, bridge, vxlan and so on, device for hardware. master: the bridge it is a port of. "+
+				"peer: the other end of a veth, as namespace/pod:device or, if that is in the node's own namespace, device; empty if unknown. "+
+				"peer_namespace, peer_pod: the pod that the other end is in.",
+			"kind", "master", "peer", "peer_namespace", "peer_pod"),
+	}
+}
+
+// Describe implements [Collector].
+func (c *Interface) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []directionDescs{c.receive, c.transmit} {
+		ch <- d.bytes
+		ch <- d.packets
+		ch <- d.errors
+		ch <- d.drops
+	}
+	ch <- c.up
+	ch <- c.adminUp
+	ch <- c.carrierChanges
+	ch <- c.mtu
+	ch <- c.info
+}
+
+// Collect implements [Collector].
+func (c *Interface) Collect(ch chan<- prometheus.Metric) error {
+	var t topology
+	err := c.handles.each(func(ns Namespace) error {
+		links, err := c.handles.links(ns)
+		if err != nil {
+			return err
+		}
+		t.add(ns, links)
+		return nil
+	})
+	c.nsids.keep(t.alive())
+	for _, ns := range t.namespaces {
+		for _, l := range t.links[ns.Inode] {
+			if !l.loopback {
+				c.collect(ch, ns, l, t.relate(ns, l, c.nsids))
+			}
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("interface: %w", err)
+	}
+	return nil
+}
+
+func (c *Interface) collect(ch chan<- prometheus.Metric, ns Namespace, l link, r relation) {
+	labels := []string{l.name, ns.Namespace, ns.Pod}
+	counter := func(d *prometheus.Desc, n uint64) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+	}
+	gauge := func(d *prometheus.Desc, n uint32) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(n), labels...)
+	}
+	direction := func(d directionDescs, n traffic) {
+		counter(d.bytes, n.bytes)
+		counter(d.packets, n.packets)
+		counter(d.errors, n.errors)
+		counter(d.drops, n.drops)
+	}
+	direction(c.receive, l.receive)
+	direction(c.transmit, l.transmit)
+	gauge(c.up, number(l.adminUp && l.carrier))
+	gauge(c.adminUp, number(l.adminUp))
+	counter(c.carrierChanges, uint64(l.carrierChanges))
+	gauge(c.mtu, l.mtu)
+
+	kind := l.kind
+	if kind == "" {
+		kind = "device"
+	}
+	ch <- prometheus.MustNewConstMetric(c.info, prometheus.GaugeValue, 1,
+		append(labels[:3:3], kind, r.master, r.peer, r.peerNamespace, r.peerPod)...)
+}
+
+func number(b bool) uint32 {
+	if b {
+		return 1
+	}
+	return 0
+}
