@@ -46,7 +46,8 @@ type ResponderStats struct {
 // UDP packets, all on one port. It needs no privilege.
 type Responder struct {
 	opts ResponderOptions
-	tcp  *net.TCPListener
+	tcp  *os.File       // the listening socket: accept takes bare descriptors off it
+	addr netip.AddrPort // that it listens on
 	udp  *net.UDPConn // nil without a key
 
 	counters responderCounters
@@ -71,7 +72,11 @@ func NewResponder(opts ResponderOptions) (*Responder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("responder: %w", err)
 	}
-	r.tcp = l.(*net.TCPListener)
+	defer l.Close() // the file is a duplicate
+	r.addr = l.Addr().(*net.TCPAddr).AddrPort()
+	if r.tcp, err = l.(*net.TCPListener).File(); err != nil {
+		return nil, fmt.Errorf("responder: %w", err)
+	}
 	if len(opts.Key) == 0 {
 		return r, nil
 	}
@@ -96,8 +101,7 @@ func NewResponder(opts ResponderOptions) (*Responder, error) {
 
 // Addr returns where the responder listens.
 func (r *Responder) Addr() netip.AddrPort {
-	a := r.tcp.Addr().(*net.TCPAddr).AddrPort()
-	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+	return netip.AddrPortFrom(r.addr.Addr().Unmap(), r.addr.Port())
 }
 
 // UDP reports whether UDP is answered: only with a key.
@@ -135,7 +139,7 @@ func (r *Responder) Run(ctx context.Context) error {
 	}
 	err := g.Wait()
 	ended.Wait()
-	if errors.Is(err, net.ErrClosed) {
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) {
 		return nil
 	}
 	return err

@@ -230,4 +230,4 @@ func (l talkListener) Accept() (net.Conn, error) {
 func (l talkListener) Close() error { return nil }
 
 // Addr implements [net.Listener].
-func (l talkListener) Addr() net.Addr { return l.t.r.tcp.Addr() }
+func (l talkListener) Addr() net.Addr { return net.TCPAddrFromAddrPort(l.t.r.Addr()) }
