@@ -14,6 +14,7 @@ type Verdict string
 // The verdicts.
 const (
 	OK              Verdict = "ok"               // everything that was measured answered
+	Lossy           Verdict = "lossy"            // everything answers, but single packets were lost
 	Impaired        Verdict = "impaired"         // the prober was late or starved, or measured nothing: says nothing about the network
 	ExpectedDown    Verdict = "expected_down"    // fails, and is known to be going away, not yet up, or cordoned
 	NodeUnreachable Verdict = "node_unreachable" // neither the host nor its pod answers
@@ -28,7 +29,7 @@ const (
 // All returns every verdict, OK first.
 func All() []Verdict {
 	return []Verdict{
-		OK, Impaired, ExpectedDown, NodeUnreachable, PodNetwork, HostNetwork,
+		OK, Lossy, Impaired, ExpectedDown, NodeUnreachable, PodNetwork, HostNetwork,
 		PortRefused, PortFiltered, ICMPLost, LocalPod,
 	}
 }
@@ -42,13 +43,17 @@ const (
 	None    Outcome = iota
 	Answer          // the probe succeeded
 	Refusal         // the target itself answered that the port is closed: the way to it works
-	Loss            // anything else
+	Lapse           // lost, but the probe before it was answered: a lost packet, not yet a broken way
+	Loss            // lost, and the one before it too
 	Unknown         // the prober cannot tell: it was impaired, or could not send for reasons of its own
 )
 
 // OutcomeOf returns what a probe's failure reason, or success, says about the
-// way to the target.
-func OutcomeOf(r probers.Reason) Outcome {
+// way to the target, given the outcome of the probe before it.
+//
+// A first loss is a Lapse: with 10 % of packets lost, one of the eight probes
+// of a cycle fails in every second cycle, and two in a row in one of thirteen.
+func OutcomeOf(r probers.Reason, before Outcome) Outcome {
 	switch r {
 	case probers.OK:
 		return Answer
@@ -57,7 +62,10 @@ func OutcomeOf(r probers.Reason) Outcome {
 	case probers.Impaired, probers.LocalBuffer, probers.LocalPortsExhausted:
 		return Unknown
 	}
-	return Loss
+	if before == Lapse || before == Loss {
+		return Loss
+	}
+	return Lapse
 }
 
 // Way is what the probes of one vantage say about one address.
@@ -86,7 +94,7 @@ type Cycle struct {
 // Of returns the verdict of a cycle.
 func Of(c Cycle) Verdict {
 	v := judge(c)
-	if c.Expected && v != OK && v != Impaired {
+	if c.Expected && v != OK && v != Lossy && v != Impaired {
 		return ExpectedDown
 	}
 	return v
@@ -134,6 +142,8 @@ func judgePorts(all []Way) Verdict {
 		return PortFiltered
 	case some(all, func(w Way) bool { return w.ICMP == Loss }):
 		return ICMPLost
+	case some(all, func(w Way) bool { return w.ICMP == Lapse || w.TCP == Lapse }):
+		return Lossy
 	}
 	return OK
 }
@@ -145,7 +155,7 @@ func uncertain(all []Way) bool {
 	for _, w := range all {
 		for _, o := range []Outcome{w.ICMP, w.TCP} {
 			answered = answered || o == Answer
-			failed = failed || o == Loss || o == Refusal
+			failed = failed || o == Lapse || o == Loss || o == Refusal
 			unknown = unknown || o == Unknown
 		}
 	}
@@ -155,9 +165,10 @@ func uncertain(all []Way) bool {
 	return !answered
 }
 
-// answers reports whether the address gave any sign of life.
+// answers reports whether the address gave a sign of life, now or just before.
 func (w Way) answers() bool {
-	return w.ICMP == Answer || w.TCP == Answer || w.TCP == Refusal
+	alive := func(o Outcome) bool { return o == Answer || o == Refusal || o == Lapse }
+	return alive(w.ICMP) || alive(w.TCP)
 }
 
 // silent reports whether the address was probed and gave no sign of life,

@@ -10,6 +10,7 @@ import (
 //
 //	++ both answer      +r refused       +- TCP lost     -+ ICMP lost
 //	-- both lost        .. not probed    ?? impaired     -? lost while impaired
+//	~+ one ping lost, the one before it answered
 func TestOf(t *testing.T) {
 	tests := []struct {
 		name           string
@@ -44,7 +45,11 @@ func TestOf(t *testing.T) {
 		{"the host's port is filtered", "+-", "++", "+-", "++", PortFiltered},
 		{"refused for one, filtered for the other", "++", "+-", "++", "+r", PortRefused},
 		{"the pod ignores ICMP", "++", "-+", "++", "-+", ICMPLost},
-		{"a single lost ping", "++", "++", "++", "-+", ICMPLost},
+		{"a single lost ping", "++", "++", "++", "~+", Lossy},
+		{"a single lost handshake", "++", "+~", "++", "++", Lossy},
+		{"the first cycle of an outage", "~~", "~~", "~~", "~~", Lossy},
+		{"half of an outage's first cycle", "++", "-~", "++", "--", PodNetwork},
+		{"a lost ping from a starved prober", "++", "~?", "++", "++", Impaired},
 		{"a filtered port weighs more than a lost ping", "-+", "++", "++", "+-", PortFiltered},
 		{"TCP is off and ICMP answers", "+.", "+.", "+.", "+.", OK},
 		{"ICMP is off and TCP is lost to the pod", ".+", ".-", ".+", ".-", PodNetwork},
@@ -130,7 +135,7 @@ func TestOfIsTotal(t *testing.T) {
 	for _, v := range All() {
 		known[v] = true
 	}
-	outcomes := []Outcome{None, Answer, Refusal, Loss, Unknown}
+	outcomes := []Outcome{None, Answer, Refusal, Lapse, Loss, Unknown}
 	var ways []Way
 	for _, i := range outcomes {
 		for _, o := range outcomes {
@@ -161,7 +166,7 @@ func TestOfIsTotal(t *testing.T) {
 func failed(ways ...Way) bool {
 	for _, w := range ways {
 		for _, o := range []Outcome{w.ICMP, w.TCP} {
-			if o == Loss || o == Refusal {
+			if o == Lapse || o == Loss || o == Refusal {
 				return true
 			}
 		}
@@ -170,17 +175,21 @@ func failed(ways ...Way) bool {
 }
 
 func TestOutcomeOf(t *testing.T) {
-	want := map[probers.Reason]Outcome{
+	certain := map[probers.Reason]Outcome{
 		probers.OK: Answer, probers.Refused: Refusal, probers.Reset: Refusal,
 		probers.Impaired: Unknown, probers.LocalBuffer: Unknown, probers.LocalPortsExhausted: Unknown,
 	}
 	for _, r := range append(probers.Reasons(), probers.OK) {
-		w, special := want[r]
-		if !special {
-			w = Loss
-		}
-		if got := OutcomeOf(r); got != w {
-			t.Errorf("OutcomeOf(%q) = %d; want %d", r, got, w)
+		for before, lost := range map[Outcome]Outcome{
+			None: Lapse, Answer: Lapse, Refusal: Lapse, Unknown: Lapse, Lapse: Loss, Loss: Loss,
+		} {
+			want, ok := certain[r]
+			if !ok {
+				want = lost
+			}
+			if got := OutcomeOf(r, before); got != want {
+				t.Errorf("OutcomeOf(%q) after %d = %d; want %d", r, before, got, want)
+			}
 		}
 	}
 }
@@ -193,7 +202,7 @@ func cycle(t *testing.T, nn, np, pn, pp string) Cycle {
 
 func way(t *testing.T, s string) Way {
 	t.Helper()
-	outcome := map[byte]Outcome{'+': Answer, '-': Loss, 'r': Refusal, '?': Unknown, '.': None}
+	outcome := map[byte]Outcome{'+': Answer, '-': Loss, 'r': Refusal, '?': Unknown, '.': None, '~': Lapse}
 	if len(s) != 2 {
 		t.Fatalf("a way is two characters, not %q", s)
 	}

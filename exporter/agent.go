@@ -1,0 +1,290 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/version"
+
+	"github.com/podnet-exporter/podnet_exporter/collectors"
+	"github.com/podnet-exporter/podnet_exporter/exporter/config"
+	"github.com/podnet-exporter/podnet_exporter/exporter/discovery"
+	"github.com/podnet-exporter/podnet_exporter/exporter/metrics"
+	"github.com/podnet-exporter/podnet_exporter/exporter/netns"
+	"github.com/podnet-exporter/podnet_exporter/exporter/schedule"
+	"github.com/podnet-exporter/podnet_exporter/probers"
+)
+
+// agent probes the mesh from one node. Its state belongs to the goroutine of
+// run; what others read is in parts with locks of their own.
+type agent struct {
+	node       string
+	log        *slog.Logger
+	configFile string
+	registerer prometheus.Registerer // adds the label node
+
+	recorder   *metrics.Recorder
+	prober     *metrics.Prober
+	reloads    *metrics.Reloads
+	board      *board
+	vantages   map[string]*vantage
+	namespaces *netns.Table
+	view       meshView
+	reloadNow  chan chan error
+	ended      chan struct{} // closed when run has returned
+
+	cfg        *config.Config
+	snapshot   discovery.Snapshot
+	found      bool // a snapshot has come
+	targets    map[meshTarget]*sink
+	collectors *collection
+
+	snapshots                          chan discovery.Snapshot
+	collecting, discovering, responder service
+}
+
+// newAgent returns an agent that reports to reg, with nothing running yet.
+func newAgent(cfg *config.Config, configFile string, reg prometheus.Registerer, log *slog.Logger) *agent {
+	reg = prometheus.WrapRegistererWith(prometheus.Labels{"node": cfg.Node}, reg)
+	a := &agent{
+		node:       cfg.Node,
+		log:        log,
+		configFile: configFile,
+		registerer: reg,
+		recorder:   metrics.NewRecorder(reg),
+		prober:     metrics.NewProber(reg),
+		reloads:    metrics.NewReloads(reg),
+		namespaces: netns.NewTable(log),
+		reloadNow:  make(chan chan error),
+		ended:      make(chan struct{}),
+		snapshots:  make(chan discovery.Snapshot),
+		cfg:        cfg,
+		targets:    make(map[meshTarget]*sink),
+	}
+	a.board = newBoard(a.recorder)
+	a.vantages = map[string]*vantage{
+		vantageNode: a.newVantage(vantageNode),
+		vantagePod:  a.newVantage(vantagePod),
+	}
+	return a
+}
+
+func (a *agent) newVantage(name string) *vantage {
+	return newVantage(name, a.log, a.prober.Vantage(name), func() { a.board.forget(name) })
+}
+
+// run works until ctx ends. hup asks for a reload.
+func (a *agent) run(ctx context.Context, hup <-chan struct{}) error {
+	var running sync.WaitGroup
+	defer running.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer close(a.ended)
+	defer a.namespaces.Close()
+	defer a.collecting.stop()
+	defer a.responder.stop()
+	defer a.discovering.stop()
+
+	if err := a.start(ctx, a.cfg); err != nil {
+		return err
+	}
+	running.Go(func() { a.vantages[vantageNode].run(ctx) })
+	var podStarted bool
+
+	ticker := time.NewTicker(cycleInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case s := <-a.snapshots:
+			a.snapshot, a.found = s, true
+			a.apply()
+			if !podStarted {
+				podStarted = true
+				running.Go(func() { a.vantages[vantagePod].run(ctx) })
+			}
+		case <-hup:
+			if err := a.reload(ctx); err != nil {
+				a.log.Error("reload refused, the running configuration stays", "err", err)
+			}
+		case answer := <-a.reloadNow:
+			answer <- a.reload(ctx)
+		case now := <-ticker.C:
+			a.board.judge(now)
+			a.collectors.refresh()
+			for _, v := range a.vantages {
+				v.publish(now)
+			}
+		}
+	}
+}
+
+// start starts what a configuration asks for, and ends what it does not ask for
+// any more. What did not change goes on.
+func (a *agent) start(ctx context.Context, cfg *config.Config) error {
+	if err := a.replaceCollectors(ctx, cfg); err != nil {
+		return err
+	}
+	if err := a.replaceResponder(ctx, cfg.Responder); err != nil {
+		return err
+	}
+	a.replaceDiscovery(ctx, cfg.Discovery)
+	return nil
+}
+
+// replaceResponder makes the responder on the node's own addresses that of
+// cfg, unless it is.
+func (a *agent) replaceResponder(ctx context.Context, cfg config.Responder) error {
+	if a.responder.runs(cfg) {
+		return nil
+	}
+	if !cfg.Enabled {
+		a.responder.stop()
+		return nil
+	}
+	key, err := probers.ReadKeyFile(cfg.KeyFile)
+	if err != nil {
+		a.log.Warn("UDP probes of others are not answered", "err", err)
+	}
+	a.responder.stop() // its port is needed
+	r, err := probers.NewResponder(probers.ResponderOptions{
+		Listen: cfg.Listen, Node: a.node, Version: version.Version, Key: key,
+	})
+	if err != nil {
+		return err
+	}
+	a.responder.replace(ctx, cfg, func(ctx context.Context) {
+		if err := r.Run(ctx); err != nil {
+			a.log.Error("responder ended", "err", err)
+		}
+	})
+	return nil
+}
+
+// replaceDiscovery makes the source of the mesh that of cfg, unless it is.
+func (a *agent) replaceDiscovery(ctx context.Context, cfg config.Discovery) {
+	if a.discovering.runs(cfg) {
+		return
+	}
+	source := discovery.NewFile(cfg.File.Path, a.log)
+	a.discovering.replace(ctx, cfg, func(ctx context.Context) {
+		if err := source.Run(ctx, a.snapshots); err != nil {
+			a.log.Error("discovery ended", "err", err)
+		}
+	})
+}
+
+// reload reads the configuration again. A mistake in it changes nothing.
+func (a *agent) reload(ctx context.Context) error {
+	cfg, err := config.Load(a.configFile)
+	if err == nil && cfg.Node != a.node {
+		err = fmt.Errorf("node: changed from %q to %q; a node's name is in every series, so restart the agent for a new one", a.node, cfg.Node)
+	}
+	if err == nil {
+		err = a.start(ctx, cfg)
+	}
+	a.reloads.Done(err == nil, time.Now())
+	if err != nil {
+		return err
+	}
+	a.cfg = cfg
+	a.apply()
+	a.log.Info("configuration reloaded", "file", a.configFile)
+	return nil
+}
+
+// apply makes the running targets those of the present mesh and configuration.
+// Targets that stay keep their series.
+func (a *agent) apply() {
+	if !a.found {
+		return
+	}
+	self, known := a.snapshot.Node(a.node)
+	if !known {
+		a.log.Warn("this node is not in the mesh, so it has no pod vantage and no control", "node", a.node,
+			"hint", "set node (or $NODE_NAME) to the name that discovery gives it")
+	}
+	a.view.set(a.snapshot, a.node)
+	a.namespaces.Set(localPods(self))
+	a.vantages[vantagePod].setPath(self.Endpoint.Netns)
+
+	nodes, states := chosen(a.cfg, a.node, a.snapshot.Nodes)
+	a.prober.Peers(states)
+	a.board.set(boardPeers(nodes, a.node))
+	a.setTargets(meshTargets(a.cfg, nodes))
+}
+
+// setTargets starts and stops probing so that exactly the wanted targets run.
+func (a *agent) setTargets(wanted []meshTarget) {
+	sinks := make(map[meshTarget]*sink, len(wanted))
+	byVantage := make(map[string][]schedule.Target)
+	kept := make(map[metrics.Path]bool)
+	for _, t := range wanted {
+		s, ok := a.targets[t]
+		if !ok {
+			s = &sink{
+				target: a.recorder.Target(t.path), vantage: a.vantages[t.vantage], board: a.board,
+				peer: t.peer, at: t.at, keep: 2*t.probe.interval + t.probe.timeout,
+			}
+		}
+		sinks[t], kept[t.path] = s, true
+		byVantage[t.vantage] = append(byVantage[t.vantage], t.scheduled(s))
+	}
+	for name, v := range a.vantages {
+		v.loop.Set(byVantage[name])
+	}
+	for t, s := range a.targets {
+		if !kept[t.path] {
+			s.target.Forget()
+		}
+	}
+	a.targets = sinks
+}
+
+// boardPeers returns what the board has to know about the probed nodes.
+func boardPeers(nodes []discovery.Node, self string) map[peerKey]peerState {
+	peers := make(map[peerKey]peerState)
+	for _, n := range nodes {
+		for _, addr := range n.Addresses {
+			peers[peerKey{n.Name, n.Zone, family(addr)}] = peerState{self: n.Name == self, state: n.State}
+		}
+		for _, addr := range n.Endpoint.Addresses {
+			peers[peerKey{n.Name, n.Zone, family(addr)}] = peerState{self: n.Name == self, state: n.State}
+		}
+	}
+	return peers
+}
+
+// meshView is the mesh as the collectors see it.
+type meshView struct {
+	mu    sync.Mutex
+	peers []collectors.Peer
+	self  discovery.Pod // this node's endpoint
+}
+
+func (v *meshView) set(s discovery.Snapshot, self string) {
+	peers := make([]collectors.Peer, 0, len(s.Nodes))
+	for _, n := range s.Nodes {
+		peers = append(peers, collectors.Peer{
+			Node: n.Name, NodeAddresses: n.Addresses, PodAddresses: n.Endpoint.Addresses, Self: n.Name == self,
+		})
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.peers = peers
+	if own, ok := s.Node(self); ok {
+		v.self = own.Endpoint.Pod
+	}
+}
+
+// Peers implements [collectors.Peers].
+func (v *meshView) Peers() []collectors.Peer {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.peers
+}

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"sort"
+	"sync"
+	"time"
+
+	"github.com/podnet-exporter/podnet_exporter/exporter/discovery"
+	"github.com/podnet-exporter/podnet_exporter/exporter/metrics"
+	"github.com/podnet-exporter/podnet_exporter/exporter/verdict"
+	"github.com/podnet-exporter/podnet_exporter/probers"
+)
+
+// cycleInterval is how often every peer is judged.
+const cycleInterval = time.Second
+
+// board keeps the last outcome of every probe, and judges the peers by them.
+type board struct {
+	recorder *metrics.Recorder
+
+	mu    sync.Mutex
+	peers map[peerKey]*peerState
+}
+
+// peerKey is what a verdict is about.
+type peerKey struct {
+	node, zone, family string
+}
+
+// place is where an outcome stands in a cycle: from which vantage, to which
+// address of the peer, by which probe.
+type place struct {
+	vantage, targetKind string
+	kind                probers.Kind
+}
+
+// cell is the last outcome of one place.
+type cell struct {
+	outcome verdict.Outcome
+	expires time.Time
+}
+
+type peerState struct {
+	self   bool
+	state  discovery.State
+	cells  map[place]cell
+	series *metrics.Peer
+
+	verdict verdict.Verdict
+	since   time.Time
+}
+
+func newBoard(recorder *metrics.Recorder) *board {
+	return &board{recorder: recorder, peers: make(map[peerKey]*peerState)}
+}
+
+// set replaces the peers. Those that stay keep their outcomes and counters.
+func (b *board) set(peers map[peerKey]peerState) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for key, old := range b.peers {
+		if _, ok := peers[key]; !ok {
+			old.series.Forget()
+			delete(b.peers, key)
+		}
+	}
+	for key, wanted := range peers {
+		p, ok := b.peers[key]
+		if !ok {
+			p = &peerState{cells: make(map[place]cell), series: b.recorder.Peer(key.node, key.zone, key.family)}
+			b.peers[key] = p
+		}
+		p.self, p.state = wanted.self, wanted.state
+	}
+}
+
+// note keeps what a probe ended with until expires: what is older than the
+// next probe's end says nothing any more.
+func (b *board) note(key peerKey, at place, reason probers.Reason, expires time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if p, ok := b.peers[key]; ok {
+		p.cells[at] = cell{outcome: verdict.OutcomeOf(reason, p.cells[at].outcome), expires: expires}
+	}
+}
+
+// forget drops the outcomes of one vantage, because it is gone.
+func (b *board) forget(vantage string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, p := range b.peers {
+		for at := range p.cells {
+			if at.vantage == vantage {
+				delete(p.cells, at)
+			}
+		}
+	}
+}
+
+// judge gives every peer its verdict of this cycle.
+func (b *board) judge(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	isolated := make(map[string]bool) // by family
+	for key, p := range b.peers {
+		if p.self {
+			isolated[key.family] = verdict.PodIsolated(p.cycle(now))
+		}
+	}
+	for key, p := range b.peers {
+		c := p.cycle(now)
+		c.PodIsolated = isolated[key.family]
+		v := verdict.Of(c)
+		p.series.Judge(v)
+		if v != p.verdict {
+			p.verdict, p.since = v, now
+		}
+	}
+}
+
+// cycle returns what is known of the peer at now.
+func (p *peerState) cycle(now time.Time) verdict.Cycle {
+	way := func(vantage, targetKind string) verdict.Way {
+		get := func(kind probers.Kind) verdict.Outcome {
+			c := p.cells[place{vantage, targetKind, kind}]
+			if now.After(c.expires) {
+				return verdict.None
+			}
+			return c.outcome
+		}
+		return verdict.Way{ICMP: get(probers.ICMP), TCP: get(probers.TCP)}
+	}
+	return verdict.Cycle{
+		NodeToNode: way(vantageNode, kindNode),
+		NodeToPod:  way(vantageNode, kindPod),
+		PodToNode:  way(vantagePod, kindNode),
+		PodToPod:   way(vantagePod, kindPod),
+		Self:       p.self,
+		Expected:   p.state != discovery.Ready,
+	}
+}
+
+// peerStatus is a peer's present verdict.
+type peerStatus struct {
+	peerKey
+	state   discovery.State
+	self    bool
+	verdict verdict.Verdict
+	since   time.Time
+}
+
+// status returns the present verdicts, sorted by peer and family.
+func (b *board) status() []peerStatus {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var all []peerStatus
+	for key, p := range b.peers {
+		all = append(all, peerStatus{key, p.state, p.self, p.verdict, p.since})
+	}
+	sort.Slice(all, func(i, j int) bool {
+		if all[i].node != all[j].node {
+			return all[i].node < all[j].node
+		}
+		return all[i].family < all[j].family
+	})
+	return all
+}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/podnet-exporter/podnet_exporter/exporter/config"
+	"github.com/podnet-exporter/podnet_exporter/exporter/discovery"
+	"github.com/podnet-exporter/podnet_exporter/exporter/mesh"
+	"github.com/podnet-exporter/podnet_exporter/exporter/metrics"
+	"github.com/podnet-exporter/podnet_exporter/exporter/schedule"
+	"github.com/podnet-exporter/podnet_exporter/probers"
+)
+
+// The values of the labels vantage and target_kind.
+const (
+	vantageNode = "node"
+	vantagePod  = "pod"
+	kindNode    = "node"
+	kindPod     = "pod"
+)
+
+// probeKinds is the table of what is sent to every peer: adding a prober is
+// one line here.
+func probeKinds(cfg *config.Config) []probeKind {
+	return []probeKind{
+		{probers.ICMP, cfg.Probes.ICMP.Enabled, cfg.Probes.ICMP.Interval, cfg.Probes.ICMP.Timeout, 0, cfg.Probes.ICMP.Size},
+		{probers.TCP, cfg.Probes.TCP.Enabled, cfg.Probes.TCP.Interval, cfg.Probes.TCP.Timeout, cfg.Probes.TCP.Port, 0},
+	}
+}
+
+// probeKind is how one kind of probe is sent.
+type probeKind struct {
+	kind              probers.Kind
+	enabled           bool
+	interval, timeout time.Duration
+	port              uint16 // 0: the probe has none
+	size              int    // bytes, 0: the probe's own
+}
+
+// meshTarget is one thing that is to be probed.
+type meshTarget struct {
+	vantage string
+	peer    peerKey
+	at      place
+	path    metrics.Path
+	probe   probeKind
+	addr    netip.AddrPort
+}
+
+// meshTargets returns what this node probes: every chosen peer and itself, at
+// both its addresses, from both vantages, by every probe, in both families.
+func meshTargets(cfg *config.Config, nodes []discovery.Node) []meshTarget {
+	var targets []meshTarget
+	for _, node := range nodes {
+		for _, to := range []struct {
+			kind  string
+			addrs []netip.Addr
+		}{{kindNode, node.Addresses}, {kindPod, node.Endpoint.Addresses}} {
+			for _, addr := range to.addrs {
+				for _, vantage := range []string{vantageNode, vantagePod} {
+					targets = append(targets, addressTargets(cfg, node, vantage, to.kind, addr)...)
+				}
+			}
+		}
+	}
+	return targets
+}
+
+// addressTargets returns the probes from one vantage to one address.
+func addressTargets(cfg *config.Config, node discovery.Node, vantage, targetKind string, addr netip.Addr) []meshTarget {
+	var targets []meshTarget
+	peer := peerKey{node: node.Name, zone: node.Zone, family: family(addr)}
+	for _, k := range probeKinds(cfg) {
+		if !k.enabled {
+			continue
+		}
+		to := netip.AddrPortFrom(addr, k.port)
+		label := addr.String()
+		if k.port != 0 {
+			label = to.String()
+		}
+		targets = append(targets, meshTarget{
+			vantage: vantage,
+			peer:    peer,
+			at:      place{vantage, targetKind, k.kind},
+			probe:   k,
+			addr:    to,
+			path: metrics.Path{
+				Probe: k.kind.String(), Vantage: vantage, TargetKind: targetKind, Target: label,
+				PeerNode: node.Name, PeerZone: node.Zone, Family: peer.family,
+			},
+		})
+	}
+	return targets
+}
+
+// scheduled returns the target as the loop wants it.
+func (t meshTarget) scheduled(s *sink) schedule.Target {
+	return schedule.Target{
+		Key:      t.path.Probe + " " + t.path.Vantage + " " + t.path.Target,
+		Interval: t.probe.interval,
+		Probe:    probers.Probe{Kind: t.probe.kind, To: t.addr, Timeout: t.probe.timeout, Size: t.probe.size},
+		Sink:     s,
+	}
+}
+
+// family returns the value of the label family.
+func family(addr netip.Addr) string {
+	if addr.Is4() {
+		return "ipv4"
+	}
+	return "ipv6"
+}
+
+// sink takes one target's results to its series and to the board.
+type sink struct {
+	target  *metrics.Target
+	vantage *vantage
+	board   *board
+	peer    peerKey
+	at      place
+	keep    time.Duration // how long an outcome is valid
+}
+
+// Sent implements [schedule.Sink].
+func (s *sink) Sent(delay time.Duration) {
+	s.target.Sent()
+	s.vantage.sent(delay)
+}
+
+// Result implements [schedule.Sink].
+func (s *sink) Result(res probers.Result) {
+	reason := s.target.Record(res)
+	if res.Event != probers.Done {
+		return
+	}
+	now := time.Now()
+	if reason == probers.Impaired {
+		s.vantage.impairedAt(now)
+	}
+	s.board.note(s.peer, s.at, reason, now.Add(s.keep))
+}
+
+// chosen returns the nodes that this one probes, itself among them, and how
+// many others there are in each state.
+func chosen(cfg *config.Config, self string, all []discovery.Node) (nodes []discovery.Node, states map[string]int) {
+	states = map[string]int{"unprobed": 0}
+	for _, s := range []discovery.State{discovery.Ready, discovery.NotReady, discovery.Cordoned, discovery.Draining} {
+		states[string(s)] = 0
+	}
+	others := 0
+	for _, n := range all {
+		if n.Name == self {
+			nodes = append(nodes, n)
+		} else {
+			others++
+		}
+	}
+	peers := mesh.Choose(self, all, cfg.Mesh)
+	for _, n := range peers {
+		states[string(n.State)]++
+	}
+	states["unprobed"] = others - len(peers)
+	return append(nodes, peers...), states
+}

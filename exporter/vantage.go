@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/podnet-exporter/podnet_exporter/exporter/metrics"
+	"github.com/podnet-exporter/podnet_exporter/exporter/netns"
+	"github.com/podnet-exporter/podnet_exporter/exporter/schedule"
+	"github.com/podnet-exporter/podnet_exporter/probers"
+)
+
+const (
+	// vantageCheck is how often a vantage looks whether its namespace is
+	// still the one that it probes from.
+	vantageCheck = time.Second
+
+	// lateSend is how much later than planned a probe may be sent before the
+	// prober counts as impaired. A loaded but healthy machine stays below.
+	lateSend = 250 * time.Millisecond
+
+	// impairedFor is how long the prober is said to be impaired after it was.
+	impairedFor = 30 * time.Second
+)
+
+// vantage is a place that probes are sent from. It keeps probing from the
+// namespace that its path refers to, also when that is made anew.
+type vantage struct {
+	name   string
+	own    bool // probes from this process's own namespace, path is not used
+	log    *slog.Logger
+	series *metrics.Vantage
+	loop   *schedule.Loop
+	lost   func() // told when the namespace is gone
+
+	mu       sync.Mutex
+	path     string // where the namespace is found; "" if unknown
+	inode    uint64 // that is probed from, 0 if none
+	impaired time.Time
+	skipped  uint64
+	drops    uint64
+}
+
+func newVantage(name string, log *slog.Logger, series *metrics.Vantage, lost func()) *vantage {
+	v := &vantage{name: name, own: name == vantageNode, log: log.With("vantage", name), series: series, lost: lost}
+	v.loop = schedule.NewLoop(func() (schedule.Engine, error) { return probers.NewEngine() }, v.health)
+	return v
+}
+
+// setPath says where the namespace is found. Takes effect within vantageCheck.
+func (v *vantage) setPath(path string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.path = path
+}
+
+// run probes from the vantage until ctx ends.
+func (v *vantage) run(ctx context.Context) {
+	defer v.series.Up(false)
+	var missing bool // logged
+	for ctx.Err() == nil {
+		err := v.runOnce(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err == nil: // the namespace was made anew
+			v.log.Info("network namespace was replaced, probing from the new one")
+			missing = false
+			continue
+		case !missing:
+			v.log.Warn("cannot probe from this vantage, trying again every second", "err", err, "hint", hint(err))
+			missing = true
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(vantageCheck):
+		}
+	}
+}
+
+// runOnce probes until the path refers to another namespace.
+func (v *vantage) runOnce(ctx context.Context) error {
+	v.mu.Lock()
+	path := v.path
+	v.mu.Unlock()
+	if path == "" && !v.own {
+		return errNoNamespace
+	}
+	ns, err := netns.Open(path)
+	if err != nil {
+		return err
+	}
+	defer ns.Close()
+
+	loopCtx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- v.loop.Run(loopCtx, ns) }()
+	v.running(ns.Inode())
+	defer v.running(0)
+
+	ticker := time.NewTicker(vantageCheck)
+	defer ticker.Stop()
+	for {
+		select {
+		case err := <-ended:
+			return err
+		case <-ticker.C:
+			if v.moved(path, ns.Inode()) {
+				cancel()
+				return <-ended
+			}
+		}
+	}
+}
+
+// moved reports whether the vantage's namespace is not the one that path and
+// inode name any more.
+func (v *vantage) moved(path string, inode uint64) bool {
+	v.mu.Lock()
+	wanted := v.path
+	v.mu.Unlock()
+	if wanted != path {
+		return true
+	}
+	if v.own {
+		return false
+	}
+	now, err := netns.Inode(path)
+	return err != nil || now != inode
+}
+
+func (v *vantage) running(inode uint64) {
+	v.mu.Lock()
+	v.inode = inode
+	v.mu.Unlock()
+	v.series.Up(inode != 0)
+	if inode == 0 {
+		v.lost()
+	}
+}
+
+// sent notes how late a probe was sent.
+func (v *vantage) sent(delay time.Duration) {
+	v.series.Delay(delay)
+	if delay > lateSend {
+		v.impairedAt(time.Now())
+	}
+}
+
+// impairedAt notes that the prober was its own problem.
+func (v *vantage) impairedAt(now time.Time) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.impaired = now
+}
+
+// health implements the loop's report: what it skipped, and what its sockets
+// dropped.
+func (v *vantage) health(h schedule.Health) {
+	skipped, drops := h.Skipped, h.Stats.Drops
+	if skipped == v.skipped && drops == v.drops {
+		return
+	}
+	// A new loop counts from zero again.
+	v.series.Skipped(since(v.skipped, skipped))
+	v.series.SocketDrops(since(v.drops, drops))
+	v.skipped, v.drops = skipped, drops
+	v.impairedAt(time.Now())
+}
+
+// since returns how much a counter grew that may have started anew.
+func since(before, now uint64) uint64 {
+	if now < before {
+		return now
+	}
+	return now - before
+}
+
+// publish sets the gauges that depend on the time.
+func (v *vantage) publish(now time.Time) {
+	v.mu.Lock()
+	impaired := !v.impaired.IsZero() && now.Sub(v.impaired) < impairedFor
+	v.mu.Unlock()
+	v.series.Impaired(impaired)
+}
+
+// up reports whether the vantage is probed from.
+func (v *vantage) up() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.inode != 0
+}
+
+// errNoNamespace is why a pod vantage does not run on a node without a pod.
+var errNoNamespace = errors.New("discovery knows no network namespace of this node's endpoint")
+
+// hint says what a person can do about a vantage that does not work.
+func hint(err error) string {
+	switch {
+	case errors.Is(err, errNoNamespace):
+		return "give the node an endpoint with its netns in the discovery file"
+	case errors.Is(err, fs.ErrNotExist):
+		return "is the endpoint pod running on this node?"
+	case errors.Is(err, fs.ErrPermission):
+		return "the agent needs CAP_SYS_ADMIN to enter it and CAP_NET_RAW to probe from it"
+	}
+	return "see the error"
+}
