@@ -22,7 +22,8 @@ type Fault struct {
 	DefaultNode string
 
 	// MustSee is a PromQL expression that must have a result while or after
-	// the fault is there, with NODE for the node; "" asks for nothing. It
+	// the fault is there, with NODE for the node and BEGAN for the Unix time
+	// in seconds at which injection began; "" asks for nothing. It
 	// shows that a fault which must not page was there at all.
 	MustSee string
 
@@ -90,13 +91,13 @@ func faults() []Fault {
 		},
 		{
 			ID: "exporter-restart", Title: "the agent is restarted", DefaultNode: "n2",
-			MustSee: `changes(process_start_time_seconds{node="NODE"}[30s]) > 0`,
+			MustSee: `process_start_time_seconds{node="NODE"} > BEGAN - 1`,
 			Inject:  restartAgent, Clear: startAgent,
 		},
 		{
 			ID: "prober-starved", Title: "the agent is stopped for 3 s, and then has 5 % of a CPU for 10 s", DefaultNode: "n2",
 			Symptom: "prober", Cause: "prober_impaired",
-			MustSee: `podnet_prober_impaired{node="NODE"} == 1`,
+			MustSee: `max_over_time(podnet_prober_impaired{node="NODE"}[2s]) == 1`,
 			Inject:  starveAgent, Clear: feedAgent,
 		},
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -16,7 +17,9 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "lab:", err)
+		if !errors.Is(err, errTestsFailed) {
+			fmt.Fprintln(os.Stderr, "lab:", err)
+		}
 		os.Exit(1)
 	}
 }
@@ -33,6 +36,7 @@ func run(ctx context.Context, args []string) error {
 	commands := map[string]func(context.Context) error{}
 	labCommands(app, l, commands)
 	faultCommands(app, l, commands)
+	testCommands(app, l, commands)
 
 	name, err := app.Parse(args)
 	if err != nil {

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// result is the outcome of one row, as `lab test --output=json` prints it.
+type result struct {
+	ID       string      `json:"id"`
+	Expected expectation `json:"expected"`
+	Fired    []fired     `json:"fired"`
+	Seconds  *float64    `json:"seconds"` // from injection to the expected page; null if it did not come
+	Pass     bool        `json:"pass"`
+	Reason   string      `json:"reason"` // "" when passed
+}
+
+// fired is an alert of any severity that was active during a row.
+type fired struct {
+	Labels  map[string]string `json:"labels"`
+	Seconds float64           `json:"seconds"` // from injection to when it was first seen
+}
+
+// newResult judges what was seen of a row.
+func newResult(id string, want expectation, seen observation) result {
+	r := result{ID: id, Expected: want, Fired: []fired{}}
+	r.Pass, r.Reason = judge(want, seen)
+	for _, f := range seen.Fired {
+		r.Fired = append(r.Fired, fired{f.Labels, seconds(f.Began)})
+	}
+	if at, ok := secondsTo(want, seen); ok {
+		s := seconds(at)
+		r.Seconds = &s
+	}
+	return r
+}
+
+// seconds returns d in seconds, to a tenth: alerts are looked for five times a
+// second.
+func seconds(d time.Duration) float64 { return math.Round(d.Seconds()*10) / 10 }
+
+// writeJSON prints results as an array.
+func writeJSON(w io.Writer, rs []result) error {
+	if rs == nil {
+		rs = []result{}
+	}
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(rs)
+}
+
+// writeTable prints results for people, and in the last line how many passed.
+func writeTable(out io.Writer, rs []result) error {
+	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "ID\tEXPECTED\tFIRED\tSECONDS\tRESULT")
+	passed := 0
+	for _, r := range rs {
+		verdict := "pass"
+		if r.Pass {
+			passed++
+		} else {
+			verdict = "FAIL: " + r.Reason
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", r.ID, r.Expected, firedText(r.Fired), secondsText(r.Seconds), verdict)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "\n%d passed, %d failed\n", passed, len(rs)-passed)
+	return err
+}
+
+// String returns what is expected, as the table has it.
+func (e expectation) String() string {
+	if e.Severity != severityPage {
+		return "no page"
+	}
+	return e.Cause + "·" + e.Node
+}
+
+func firedText(all []fired) string {
+	if len(all) == 0 {
+		return "nothing"
+	}
+	var texts []string
+	for _, f := range all {
+		texts = append(texts, firing{Labels: f.Labels}.String())
+	}
+	return strings.Join(texts, ", ")
+}
+
+func secondsText(s *float64) string {
+	if s == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f", *s)
+}
+
+// isTerminal reports whether a person looks at the file.
+func isTerminal(f *os.File) bool {
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/alecthomas/kingpin/v2"
+)
+
+// errTestsFailed is wrapped when rows of a test have failed. The table has
+// said so already.
+var errTestsFailed = errors.New("tests failed")
+
+// testRun injects faults one after the other and checks what is said about
+// them.
+type testRun struct {
+	lab       *Lab
+	node      string // to break, "" for each fault's default
+	artifacts string // folder for what was seen when a row fails
+	progress  io.Writer
+}
+
+// testCommands adds the command that tries every fault.
+func testCommands(app *kingpin.Application, l *Lab, commands map[string]func(context.Context) error) {
+	test := app.Command("test", "Inject faults one after the other, and check that the right page comes, alone, and goes. "+
+		"Makes a lab if none is up, and then removes it. Exit code 1 if anything failed.")
+	ids := test.Arg("id", "Faults to try, from `fault list`; default: all.").Strings()
+	node := test.Flag("node", "Node to break; default: each fault's own.").String()
+	keep := test.Flag("keep", "Keep the lab that was made for the test.").Bool()
+	output := test.Flag("output", "How results are printed.").Default("table").Enum("table", "json")
+	artifacts := test.Flag("artifacts", "Folder for alerts and verdicts of failed rows; default: artifacts/ in the state directory.").String()
+	commands[test.FullCommand()] = func(ctx context.Context) error {
+		run := testRun{lab: l, node: *node, artifacts: *artifacts, progress: io.Discard}
+		if run.artifacts == "" {
+			run.artifacts = l.path("artifacts")
+		}
+		if isTerminal(os.Stderr) {
+			run.progress = os.Stderr
+		}
+		if *output == "json" {
+			l.Out = os.Stderr
+			return run.command(ctx, *ids, *keep, func(rs []result) error { return writeJSON(os.Stdout, rs) })
+		}
+		return run.command(ctx, *ids, *keep, func(rs []result) error { return writeTable(os.Stdout, rs) })
+	}
+}
+
+// command runs the rows in a lab and prints their results, also those that
+// were there before an error. A lab that it made it removes.
+func (t testRun) command(ctx context.Context, ids []string, keep bool, print func([]result) error) (err error) {
+	rows, err := t.rows(ids)
+	if err != nil {
+		return err
+	}
+	if _, gone := t.lab.proc("prometheus"); gone != nil {
+		if !keep {
+			defer func() { _, e := t.lab.remove(); err = errors.Join(err, e) }()
+		}
+		if err := t.lab.up(ctx); err != nil {
+			return err
+		}
+	}
+	results, err := t.all(ctx, rows)
+	fmt.Fprint(t.progress, "\r\x1b[K")
+	if err := errors.Join(err, print(results)); err != nil {
+		return err
+	}
+	for _, r := range results {
+		if !r.Pass {
+			return errTestsFailed
+		}
+	}
+	return nil
+}
+
+// row is one fault to try on one node.
+type row struct {
+	fault Fault
+	node  NodePlan
+}
+
+// rows returns the rows asked for, every fault if none is.
+func (t testRun) rows(ids []string) ([]row, error) {
+	if len(ids) == 0 {
+		for _, f := range faults() {
+			ids = append(ids, f.ID)
+		}
+	}
+	var rows []row
+	for _, id := range ids {
+		f, err := faultByID(id)
+		if err != nil {
+			return nil, err
+		}
+		n, err := t.lab.nodeFor(f, t.node)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, row{f, n})
+	}
+	return rows, nil
+}
+
+// all runs the rows in order. The error is ctx's, or that the lab could not be
+// mended, which makes further rows pointless.
+func (t testRun) all(ctx context.Context, rows []row) ([]result, error) {
+	if err := t.lab.clearFaults(ctx); err != nil {
+		return nil, err
+	}
+	var results []result
+	for i, r := range rows {
+		title := fmt.Sprintf("[%d/%d] %s on %s", i+1, len(rows), r.fault.ID, r.node.Name)
+		res, err := t.one(ctx, r, title)
+		if ctx.Err() != nil {
+			return results, fmt.Errorf("interrupted during %s", r.fault.ID)
+		}
+		results = append(results, res)
+		if err != nil {
+			return results, err
+		}
+	}
+	return results, nil
+}
+
+// oneLine returns an error's text without line breaks.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
