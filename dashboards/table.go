@@ -1,0 +1,89 @@
+package main
+
+import (
+	"github.com/grafana/grafana-foundation-sdk/go/common"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+	"github.com/grafana/grafana-foundation-sdk/go/table"
+)
+
+// matrixCorner is what Grafana calls the first column of a matrix.
+const matrixCorner = `node\peer_node`
+
+// tableOf makes the panel a table with the columns that p names. Its query must
+// have no other labels.
+func tableOf(made *dashboard.Panel, p Panel) {
+	made.Options, made.FieldConfig.Defaults.Custom = tableOptions(), tableFields(false)
+	index := map[string]any{}
+	rename := map[string]any{}
+	for i, c := range p.Columns {
+		index[c.Field], rename[c.Field] = i, c.Name
+		if o, ok := c.override(p); ok {
+			made.FieldConfig.Overrides = append(made.FieldConfig.Overrides, o)
+		}
+	}
+	made.Transformations = []dashboard.DataTransformerConfig{{
+		Id: "organize",
+		Options: map[string]any{
+			"excludeByName": map[string]any{"Time": true}, "indexByName": index, "renameByName": rename,
+		},
+	}}
+}
+
+// override returns what the column does differently from the panel. Only
+// values have colours.
+func (c Column) override(p Panel) (dashboard.DashboardFieldConfigSourceOverrides, bool) {
+	var properties []dashboard.DynamicConfigValue
+	set := func(id string, value any) {
+		properties = append(properties, dashboard.DynamicConfigValue{Id: id, Value: value})
+	}
+	if c.Unit != "" {
+		set("unit", c.Unit)
+	}
+	if c.Link != "" {
+		set("links", []map[string]any{{"title": "Open", "url": c.Link, "targetBlank": true}})
+	}
+	if c.Field == "Value" && len(p.Steps) > 0 {
+		set("custom.cellOptions", map[string]any{"type": "color-background", "mode": "basic"})
+	}
+	return dashboard.DashboardFieldConfigSourceOverrides{
+		Matcher: dashboard.MatcherConfig{Id: "byName", Options: c.Name}, Properties: properties,
+	}, len(properties) > 0
+}
+
+// matrixOf makes the panel a matrix, node by peer node, whose cells are
+// coloured by value.
+func matrixOf(made *dashboard.Panel) {
+	made.Type = string(Table)
+	made.Options, made.FieldConfig.Defaults.Custom = tableOptions(), tableFields(true)
+	made.Transformations = []dashboard.DataTransformerConfig{{
+		Id:      "groupingToMatrix",
+		Options: map[string]any{"rowField": "node", "columnField": "peer_node", "valueField": "Value", "emptyValue": "empty"},
+	}}
+	made.FieldConfig.Overrides = append(made.FieldConfig.Overrides, dashboard.DashboardFieldConfigSourceOverrides{
+		Matcher: dashboard.MatcherConfig{Id: "byName", Options: matrixCorner},
+		Properties: []dashboard.DynamicConfigValue{
+			{Id: "custom.cellOptions", Value: map[string]any{"type": "auto"}},
+			{Id: "displayName", Value: "from ↓ to →"},
+		},
+	})
+}
+
+func tableOptions() *table.Options {
+	options := table.NewOptions()
+	options.ShowHeader = true
+	options.CellHeight = ptr(common.TableCellHeightSm)
+	return options
+}
+
+func tableFields(coloured bool) *table.FieldConfig {
+	fields := table.NewFieldConfig()
+	fields.Align = common.FieldTextAlignmentAuto
+	fields.Filterable = ptr(true)
+	if coloured {
+		options := common.NewTableCellOptions()
+		options.TableColoredBackgroundCellOptions = common.NewTableColoredBackgroundCellOptions()
+		options.TableColoredBackgroundCellOptions.Mode = ptr(common.TableCellBackgroundDisplayModeBasic)
+		fields.CellOptions = options
+	}
+	return fields
+}
