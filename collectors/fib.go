@@ -37,8 +37,8 @@ const rtMsgLen = 12 // struct rtmsg
 // Needs no capability; asks for the matched entry (RTM_F_FIB_MATCH), which
 // exists since Linux 4.13.
 //
-// For IPv4 the kernel answers a route that forbids with its errno, for IPv6
-// with the route.
+// The kernel answers a route that forbids with its errno; some versions answer
+// with the route, for IPv6.
 func (h *Handles) fib(ns Namespace, addr netip.Addr) (route, error) {
 	answer, err := h.query(ns, rtnetlink, fibRequest(addr))
 	switch {

@@ -54,19 +54,7 @@ func needRoot(t testing.TB) {
 func newSandbox(t testing.TB, pod string) *sandbox {
 	t.Helper()
 	needRoot(t)
-	made := make(chan error)
-	s := &sandbox{}
-	go func() {
-		runtime.LockOSThread() // the thread ends with the goroutine
-		err := unix.Unshare(unix.CLONE_NEWNET)
-		if err == nil {
-			s.file, err = os.Open("/proc/thread-self/ns/net")
-		}
-		made <- err
-	}()
-	if err := <-made; err != nil {
-		t.Fatal(err)
-	}
+	s := &sandbox{file: unshare(t)}
 	var stat unix.Stat_t
 	if err := unix.Fstat(int(s.file.Fd()), &stat); err != nil {
 		t.Fatal(err)
@@ -87,6 +75,30 @@ func newSandbox(t testing.TB, pod string) *sandbox {
 	return s
 }
 
+// unshare makes a namespace. The thread goes home again: Go would not end the
+// main thread, but keep it in the namespace.
+func unshare(t testing.TB) *os.File {
+	t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	home, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer home.Close()
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		t.Fatal(err)
+	}
+	made, err := os.Open("/proc/thread-self/ns/net")
+	if err := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); err != nil {
+		t.Fatal(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made
+}
+
 // end lets go of the namespace, as when a pod is deleted.
 func (s *sandbox) end() {
 	s.handle.Close()
@@ -94,16 +106,21 @@ func (s *sandbox) end() {
 }
 
 func (s *sandbox) do(f func() error) error {
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		if err := unix.Setns(int(s.file.Fd()), unix.CLONE_NEWNET); err != nil {
-			done <- fmt.Errorf("%w: %w", fs.ErrNotExist, err)
-			return
-		}
-		done <- f()
-	}()
-	return <-done
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	home, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		return err
+	}
+	defer home.Close()
+	if err := unix.Setns(int(s.file.Fd()), unix.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+	}
+	err = f()
+	if err := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); err != nil {
+		panic(err)
+	}
+	return err
 }
 
 func (s *sandbox) link(t testing.TB, name string) nl.Link {
