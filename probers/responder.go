@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -48,7 +47,7 @@ type Responder struct {
 	opts ResponderOptions
 	tcp  *os.File       // the listening socket: accept takes bare descriptors off it
 	addr netip.AddrPort // that it listens on
-	udp  *net.UDPConn // nil without a key
+	udp  *net.UDPConn   // nil without a key
 
 	counters responderCounters
 }
@@ -115,11 +114,11 @@ func (r *Responder) Close() {
 	}
 }
 
-// Run answers until ctx ends, and then returns nil once every connection is
+// Run answers until parent ends, and then returns nil once every connection is
 // closed. It is called once. Another error means that a socket cannot be used
 // any more.
-func (r *Responder) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
+func (r *Responder) Run(parent context.Context) error {
+	ctx, cancel := context.WithCancel(parent)
 	defer cancel()
 	var ended sync.WaitGroup
 	ended.Go(func() {
@@ -139,8 +138,8 @@ func (r *Responder) Run(ctx context.Context) error {
 	}
 	err := g.Wait()
 	ended.Wait()
-	if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) {
-		return nil
+	if parent.Err() != nil {
+		return nil // the sockets were closed because of that
 	}
 	return err
 }

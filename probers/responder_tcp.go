@@ -253,13 +253,13 @@ func (w *waiting) closeFirst() bool {
 // stop closes every connection and ends run.
 func (w *waiting) stop() {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.closed = true
 	for fd := range w.open {
 		unix.Close(fd)
 	}
 	clear(w.open)
-	w.epoll.Close()
+	w.mu.Unlock()
+	w.epoll.Close() // waits for run, which may want the lock
 }
 
 // netConn makes a connection of the runtime's poller of a file descriptor,
