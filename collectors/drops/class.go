@@ -19,6 +19,9 @@ const (
 // the other classes would each promise something that nobody knows.
 const defaultClass = config
 
+// notSpecified is the reason of the drops that have none.
+const notSpecified = "NOT_SPECIFIED"
+
 // classOf returns the class of a reason by the name that this kernel gives it
 // (kernel: include/net/dropreason-core.h, which explains each).
 func classOf(reason string) class {
@@ -27,6 +30,15 @@ func classOf(reason string) class {
 		return defaultClass
 	}
 	return c
+}
+
+// classOfPacket is [classOf], but for packets to a group: those of groups that
+// nobody here has joined die without a reason, all the time and everywhere.
+func classOfPacket(reason string, multicast bool) class {
+	if multicast && reason == notSpecified {
+		return benign
+	}
+	return classOf(reason)
 }
 
 // classIn returns the class of a reason, and false for one that it does not

@@ -21,11 +21,13 @@ const (
 )
 
 type kernelDropKey struct {
-	_        structs.HostLayout
-	Netns    uint32
-	Ifindex  uint32
-	Reason   uint32
-	Protocol kernelProtocol
+	_         structs.HostLayout
+	Netns     uint32
+	Ifindex   uint32
+	Reason    uint32
+	Protocol  uint8
+	Multicast bool
+	Pad       uint16
 }
 
 type kernelProbeKey struct {

@@ -35,7 +35,7 @@ type testbed struct {
 
 // space is a network namespace.
 type space struct {
-	t    *testing.T
+	t    testing.TB
 	file *os.File
 }
 
@@ -66,7 +66,7 @@ func needRoot(t testing.TB) {
 	}
 }
 
-func newTestbed(t *testing.T) *testbed {
+func newTestbed(t testing.TB) *testbed {
 	t.Helper()
 	needRoot(t)
 	b := &testbed{far: newSpace(t), near: newSpace(t), pod: newSpace(t)}
@@ -88,7 +88,7 @@ func newTestbed(t *testing.T) *testbed {
 			b.near.namespace("", ""),
 			b.pod.namespace("podnet", "endpoint-1"),
 		},
-		Peers: peers(testPeers()),
+		Peers: peerList(testPeers()),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -105,11 +105,11 @@ type namespaces []collectors.Namespace
 
 func (n namespaces) List() []collectors.Namespace { return n }
 
-type peers []collectors.Peer
+type peerList []collectors.Peer
 
-func (p peers) Peers() []collectors.Peer { return p }
+func (p peerList) Peers() []collectors.Peer { return p }
 
-func newSpace(t *testing.T) *space {
+func newSpace(t testing.TB) *space {
 	t.Helper()
 	s := &space{t: t}
 	made := make(chan error)
@@ -125,6 +125,8 @@ func newSpace(t *testing.T) *space {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.file.Close() })
+	s.sysctl("net/ipv6/conf/default/accept_dad", "0")
+	s.sysctl("net/ipv6/conf/default/dad_transmits", "0")
 	s.in(func(h *netlink.Handle) error {
 		lo, err := h.LinkByName("lo")
 		return errors.Join(err, h.LinkSetUp(lo))
@@ -170,7 +172,7 @@ func (s *space) in(f func(h *netlink.Handle) error) {
 	}
 }
 
-func join(t *testing.T, a *space, aName string, b *space, bName string) {
+func join(t testing.TB, a *space, aName string, b *space, bName string) {
 	t.Helper()
 	a.in(func(h *netlink.Handle) error {
 		attrs := netlink.NewLinkAttrs()
@@ -189,17 +191,6 @@ func (s *space) up(name string) {
 			return err
 		}
 		return h.LinkSetUp(link)
-	})
-}
-
-func (s *space) down(name string) {
-	s.t.Helper()
-	s.in(func(h *netlink.Handle) error {
-		link, err := h.LinkByName(name)
-		if err != nil {
-			return err
-		}
-		return h.LinkSetDown(link)
 	})
 }
 
@@ -227,11 +218,19 @@ func (s *space) route(to, via string) {
 	})
 }
 
-func (s *space) unroute(to string) {
+// flush removes the addresses of an interface, and with them its routes.
+func (s *space) flush(device string) {
 	s.t.Helper()
 	s.in(func(h *netlink.Handle) error {
-		_, dst, err := net.ParseCIDR(to)
-		return errors.Join(err, h.RouteDel(&netlink.Route{Dst: dst}))
+		link, err := h.LinkByName(device)
+		if err != nil {
+			return err
+		}
+		list, err := h.AddrList(link, netlink.FAMILY_ALL)
+		for _, a := range list {
+			err = errors.Join(err, h.AddrDel(link, &a))
+		}
+		return err
 	})
 }
 
@@ -260,27 +259,25 @@ func (s *space) block(hook *nftables.ChainHook) {
 	}
 }
 
-// echo sends an ICMP echo request with a payload. That the kernel refuses to
-// send it is not an error: it was dropped, then.
-func (s *space) echo(to netip.Addr, payload string) {
-	s.t.Helper()
-	s.send("icmp", to, payload)
-}
-
+// send sends one probe. That the kernel refuses to send it, or that nobody
+// answers, is not an error: tests make it so.
 func (s *space) send(network string, to netip.Addr, payload string) {
 	s.t.Helper()
 	err := s.do(func() error {
 		switch network {
 		case "icmp":
-			return sendEcho(to, payload)
+			conn, err := sendEcho(to, payload)
+			if err != nil {
+				return err
+			}
+			return conn.Close()
 		case "udp":
 			conn, err := net.Dial("udp", netip.AddrPortFrom(to, 9798).String())
 			if err != nil {
 				return err
 			}
-			defer conn.Close()
 			_, _ = conn.Write([]byte(payload))
-			return nil
+			return conn.Close()
 		}
 		dialer := net.Dialer{Timeout: 100 * time.Millisecond}
 		if conn, err := dialer.Dial("tcp", netip.AddrPortFrom(to, 9798).String()); err == nil {
@@ -294,23 +291,89 @@ func (s *space) send(network string, to netip.Addr, payload string) {
 	}
 }
 
-func sendEcho(to netip.Addr, payload string) error {
+// warm waits for an echo reply, so that all neighbours on the way are known.
+func (s *space) warm(to netip.Addr) {
+	s.t.Helper()
+	err := s.do(func() error {
+		conn, err := sendEcho(to, "warm")
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		if err := conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+			return err
+		}
+		reply := byte(ipv4.ICMPTypeEchoReply)
+		if to.Is6() {
+			reply = byte(ipv6.ICMPTypeEchoReply)
+		}
+		buffer := make([]byte, 1500)
+		for buffer[0] = 0xff; buffer[0] != reply; {
+			if _, _, err := conn.ReadFrom(buffer); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		s.t.Fatalf("warm up %s: %v", to, err)
+	}
+}
+
+// listen answers on port 9798, TCP and UDP, until the test ends.
+func (s *space) listen() {
+	s.t.Helper()
+	var tcp net.Listener
+	var udp net.PacketConn
+	err := s.do(func() (err error) {
+		if tcp, err = net.Listen("tcp", ":9798"); err == nil {
+			udp, err = net.ListenPacket("udp", ":9798")
+		}
+		return err
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { tcp.Close(); udp.Close() })
+	go func() {
+		for {
+			conn, err := tcp.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Write([]byte("here"))
+			conn.Close()
+		}
+	}()
+	go func() {
+		buffer := make([]byte, 1500)
+		for {
+			n, from, err := udp.ReadFrom(buffer)
+			if err != nil {
+				return
+			}
+			_, _ = udp.WriteTo(buffer[:n], from)
+		}
+	}()
+}
+
+// sendEcho sends an ICMP echo request, and returns the socket for the reply.
+func sendEcho(to netip.Addr, payload string) (*net.IPConn, error) {
 	network, kind := "ip4:icmp", icmp.Type(ipv4.ICMPTypeEcho)
 	if to.Is6() {
 		network, kind = "ip6:ipv6-icmp", ipv6.ICMPTypeEchoRequest
 	}
-	conn, err := net.Dial(network, to.String())
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
 	message := icmp.Message{Type: kind, Body: &icmp.Echo{ID: 7, Seq: 1, Data: []byte(payload)}}
 	packet, err := message.Marshal(nil)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	conn, err := net.Dial(network, to.String())
+	if err != nil {
+		return nil, err
 	}
 	_, _ = conn.Write(packet)
-	return nil
+	return conn.(*net.IPConn), nil
 }
 
 // collect scrapes the collector, and forgets what it sends.
@@ -345,20 +408,20 @@ func values[K comparable](t *table[K]) map[string]uint64 {
 	return all
 }
 
-// expect scrapes until a counter has appeared.
-func expect[K comparable](t *testing.T, b *testbed, in *table[K], labels string) {
+// expect scrapes until a counter has reached a value.
+func expect[K comparable](t *testing.T, b *testbed, in *table[K], labels string, want uint64) {
 	t.Helper()
 	deadline := time.After(2 * time.Second)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		b.collect()
-		if values(in)[labels] > 0 {
+		if values(in)[labels] >= want {
 			return
 		}
 		select {
 		case <-deadline:
-			t.Fatalf("no counter {%s}; there are\n%s", labels, list(values(in)))
+			t.Fatalf("counter {%s} has not reached %d; there are\n%s", labels, want, list(values(in)))
 		case <-tick.C:
 		}
 	}

@@ -35,7 +35,9 @@ struct drop_key {
 	__u32 netns; /* inode number */
 	__u32 ifindex;
 	__u32 reason;
-	enum protocol protocol;
+	__u8 protocol; /* enum protocol */
+	bool multicast;
+	__u16 pad;
 };
 
 struct probe_key {
@@ -117,6 +119,27 @@ static __always_inline enum owner owner_of_socket(struct sock *sk, struct place 
 	return owner(at->netns);
 }
 
+/* The route of a packet, for what is not known by its device or socket. */
+static __always_inline bool locate_by_route(struct sk_buff *skb, enum owner who, struct place *at)
+{
+	struct dst_entry *dst = (void *)(skb->_skb_refdst & ~7UL);
+	struct net_device *out = 0;
+	struct net *net = 0;
+
+	if (!dst)
+		return who == OURS;
+	read_kernel(&out, sizeof(out), &dst->dev);
+	if (who != OURS) {
+		read_kernel(&net, sizeof(net), &out->nd_net.net);
+		read_kernel(&at->netns, sizeof(at->netns), &net->ns.inum);
+		if (owner(at->netns) != OURS)
+			return 0;
+	}
+	if (!at->ifindex)
+		read_kernel(&at->ifindex, sizeof(at->ifindex), &out->ifindex);
+	return 1;
+}
+
 /* The namespace and the interface where the packet died: those of its device;
  * of a packet that has none any more, or none yet, the namespace of its socket
  * or route, and the interface it came in by or was to leave by. */
@@ -143,25 +166,10 @@ static __always_inline bool locate(struct sk_buff *skb, struct sock *rx_sk, stru
 	if (who == FOREIGN)
 		return 0;
 
-	struct dst_entry *dst = (void *)(skb->_skb_refdst & ~7UL);
-	struct net_device *out = 0;
-	struct net *net = 0;
-	__u32 inode = 0, ifindex = 0;
-
 	at->ifindex = skb->skb_iif;
-	if (!dst || (who == OURS && at->ifindex))
-		return who == OURS;
-	read_kernel(&out, sizeof(out), &dst->dev);
-	read_kernel(&net, sizeof(net), &out->nd_net.net);
-	read_kernel(&inode, sizeof(inode), &net->ns.inum);
-	if (owner(inode) != OURS || (who == OURS && inode != at->netns))
-		return who == OURS;
-	at->netns = inode;
-	if (!at->ifindex) {
-		read_kernel(&ifindex, sizeof(ifindex), &out->ifindex);
-		at->ifindex = ifindex;
-	}
-	return 1;
+	if (who == OURS && at->ifindex)
+		return 1;
+	return locate_by_route(skb, who, at);
 }
 
 static __always_inline void count(void *map, const void *key, __u32 number)
@@ -246,6 +254,7 @@ int kfree_skb(__u64 *ctx)
 		.ifindex = at.ifindex,
 		.reason = reason,
 		.protocol = p.protocol,
+		.multicast = p.multicast,
 	};
 	count(&drops, &key, 0);
 	if (p.probe && is_lost(&p, flags))

@@ -11,13 +11,16 @@ enum {
 	ETH_P_IP = 0x0800,
 	ETH_P_IPV6 = 0x86dd,
 
+	IPPROTO_HOPOPTS = 0,
 	IPPROTO_ICMP = 1,
 	IPPROTO_IPIP = 4,
 	IPPROTO_TCP = 6,
 	IPPROTO_UDP = 17,
 	IPPROTO_IPV6 = 41,
+	IPPROTO_ROUTING = 43,
 	IPPROTO_FRAGMENT = 44,
 	IPPROTO_ICMPV6 = 58,
+	IPPROTO_DSTOPTS = 60,
 
 	PORT_VXLAN = 4789,
 	PORT_VXLAN_LINUX = 8472, /* the kernel's default, and flannel's */
@@ -42,6 +45,7 @@ struct packet {
 	__u8 protocol; /* enum protocol, of the outermost header */
 	__u8 probe;     /* enum protocol; OTHER: not a probe */
 	__u8 direction; /* enum direction */
+	bool multicast;  /* the outermost header's destination is a group, or broadcast */
 	bool syn;        /* the first segment of a connection */
 	bool echo_reply;
 };
@@ -87,9 +91,36 @@ static __always_inline __u32 network_offset(struct sk_buff *skb)
 	return 0;
 }
 
-/* RFC 791 and RFC 8200. Of extension headers only the fragment's is followed.
- * Reading behind the packet's end does no harm, the kernel keeps its own data
- * there, and callers compare offsets with the end before they believe it. */
+static __always_inline bool is_multicast(const struct address *a, bool v6)
+{
+	__u32 first = be32(a->word[3]) >> 28;
+
+	return v6 ? be32(a->word[0]) >> 24 == 0xff : first >= 0xe;
+}
+
+/* Steps over the first extension header, if it is one that can come before
+ * what a probe has: RFC 8200. Packets with more than one are not probes. */
+static __always_inline bool skip_extension(struct sk_buff *skb, struct layer *l)
+{
+	__u8 extension[8];
+	__u8 kind = l->protocol;
+
+	if (kind != IPPROTO_HOPOPTS && kind != IPPROTO_ROUTING && kind != IPPROTO_FRAGMENT && kind != IPPROTO_DSTOPTS)
+		return 1;
+	if (l->payload + 8 > skb->tail || read_kernel(extension, 8, skb->head + l->payload))
+		return 0;
+	l->protocol = extension[0];
+	if (kind != IPPROTO_FRAGMENT)
+		l->payload += extension[1] * 8;
+	else if (port_at(extension + 2) & 0xfff8)
+		return l->payload = 0, 1;
+	l->payload += 8;
+	return 1;
+}
+
+/* RFC 791 and RFC 8200. Reading behind the packet's end does no harm, the
+ * kernel keeps its own data there, and callers compare offsets with the end
+ * before they believe it. */
 static __always_inline bool parse_ip(struct sk_buff *skb, __u32 at, struct packet *p, struct layer *l)
 {
 	union {
@@ -99,30 +130,21 @@ static __always_inline bool parse_ip(struct sk_buff *skb, __u32 at, struct packe
 
 	if (at + 20 > skb->tail || read_kernel(&ip, sizeof(ip), skb->head + at))
 		return 0;
+	l->v6 = ip.byte[0] >> 4 == 6;
 	if (ip.byte[0] >> 4 == 4) {
-		l->v6 = 0;
 		l->protocol = ip.byte[9];
 		l->payload = (port_at(ip.byte + 6) & 0x1fff) ? 0 : at + (ip.byte[0] & 0x0f) * 4;
 		copy4(&p->source, ip.word + 3);
 		copy4(&p->destination, ip.word + 4);
 		return 1;
 	}
-	if (ip.byte[0] >> 4 != 6 || at + IP_BYTES > skb->tail)
+	if (!l->v6 || at + IP_BYTES > skb->tail)
 		return 0;
-	l->v6 = 1;
 	l->protocol = ip.byte[6];
 	l->payload = at + IP_BYTES;
 	copy6(&p->source, ip.word + 2);
 	copy6(&p->destination, ip.word + 6);
-	if (l->protocol == IPPROTO_FRAGMENT) {
-		__u8 fragment[8];
-
-		if (at + IP_BYTES + 8 > skb->tail || read_kernel(fragment, 8, skb->head + at + IP_BYTES))
-			return 0;
-		l->protocol = fragment[0];
-		l->payload = (port_at(fragment + 2) & 0xfff8) ? 0 : at + IP_BYTES + 8;
-	}
-	return 1;
+	return skip_extension(skb, l);
 }
 
 /* RFC 792 and RFC 4443. Echoes of other programs lack the magic at the start
@@ -200,8 +222,10 @@ static __always_inline void parse(struct sk_buff *skb, struct packet *p, __u16 r
 			return;
 		__u8 kind = protocol_of(l.protocol);
 
-		if (i == 0)
+		if (i == 0) {
 			p->protocol = kind;
+			p->multicast = is_multicast(&p->destination, l.v6);
+		}
 		if (!l.payload || l.payload >= tail)
 			return;
 		if (l.protocol == IPPROTO_IPIP || l.protocol == IPPROTO_IPV6) {
