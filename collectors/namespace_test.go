@@ -213,3 +213,15 @@ func lint(t *testing.T, c prometheus.Collector) {
 		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
 }
+
+// prometheusMetric keeps the tests' signatures short.
+type prometheusMetric = prometheus.Metric
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func everywhere(Namespace) bool { return true }
+
+// peerList is a mesh that does not change.
+type peerList []Peer
+
+func (p peerList) Peers() []Peer { return p }
