@@ -28,8 +28,25 @@ type member struct {
 	name string
 	Collector
 
-	mu     sync.Mutex
-	failed bool
+	mu  sync.Mutex
+	err error // of the last collection
+}
+
+// Status is how a collector's last collection went.
+type Status struct {
+	Name string
+	Err  error // nil if it read everything, or has not run yet
+}
+
+// Status returns how each collector's last collection went, sorted by name.
+func (s *Set) Status() []Status {
+	var all []Status
+	for _, m := range s.members {
+		m.mu.Lock()
+		all = append(all, Status{Name: m.name, Err: m.err})
+		m.mu.Unlock()
+	}
+	return all
 }
 
 // NewSet returns a Set of the given collectors. The keys are the values of
@@ -88,13 +105,11 @@ func (s *Set) collect(m *member, ch chan<- prometheus.Metric) {
 func (m *member) report(log *slog.Logger, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	failed := err != nil
-	if failed == m.failed {
-		return
-	}
-	m.failed = failed
+	before := m.err
+	m.err = err
 	switch {
-	case !failed:
+	case (err == nil) == (before == nil):
+	case err == nil:
 		log.Info("collector works again", "collector", m.name)
 	case errors.Is(err, ErrUnsupported):
 		log.Warn("collector cannot work on this machine, the others go on; this is said once", "collector", m.name, "err", err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -41,7 +42,7 @@ type agent struct {
 	snapshot   discovery.Snapshot
 	found      bool // a snapshot has come
 	targets    map[meshTarget]*sink
-	collectors *collection
+	collectors atomic.Pointer[collection]
 
 	snapshots                          chan discovery.Snapshot
 	collecting, discovering, responder service
@@ -116,7 +117,7 @@ func (a *agent) run(ctx context.Context, hup <-chan struct{}) error {
 			answer <- a.reload(ctx)
 		case now := <-ticker.C:
 			a.board.judge(now)
-			a.collectors.refresh()
+			a.collectors.Load().refresh()
 			for _, v := range a.vantages {
 				v.publish(now)
 			}

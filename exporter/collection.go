@@ -105,15 +105,15 @@ func (a *agent) replaceCollectors(ctx context.Context, cfg *config.Config) error
 	if err != nil {
 		return err
 	}
-	if a.collectors != nil {
-		a.registerer.Unregister(a.collectors.set)
+	if old := a.collectors.Load(); old != nil {
+		a.registerer.Unregister(old.set)
 	}
 	if err := a.registerer.Register(c.set); err != nil {
 		c.close()
 		return fmt.Errorf("collectors: %w", err)
 	}
 	a.collecting.replace(ctx, section, c.run)
-	a.collectors = c
+	a.collectors.Store(c)
 	return nil
 }
 

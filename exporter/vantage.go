@@ -11,6 +11,7 @@ import (
 	"github.com/podnet-exporter/podnet_exporter/exporter/metrics"
 	"github.com/podnet-exporter/podnet_exporter/exporter/netns"
 	"github.com/podnet-exporter/podnet_exporter/exporter/schedule"
+	"github.com/podnet-exporter/podnet_exporter/exporter/web"
 	"github.com/podnet-exporter/podnet_exporter/probers"
 )
 
@@ -40,6 +41,7 @@ type vantage struct {
 	mu       sync.Mutex
 	path     string // where the namespace is found; "" if unknown
 	inode    uint64 // that is probed from, 0 if none
+	err      error  // why nothing is probed from it, nil if it is
 	impaired time.Time
 	skipped  uint64
 	drops    uint64
@@ -64,6 +66,9 @@ func (v *vantage) run(ctx context.Context) {
 	var missing bool // logged
 	for ctx.Err() == nil {
 		err := v.runOnce(ctx)
+		v.mu.Lock()
+		v.err = err
+		v.mu.Unlock()
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -184,9 +189,24 @@ func since(before, now uint64) uint64 {
 // publish sets the gauges that depend on the time.
 func (v *vantage) publish(now time.Time) {
 	v.mu.Lock()
-	impaired := !v.impaired.IsZero() && now.Sub(v.impaired) < impairedFor
-	v.mu.Unlock()
-	v.series.Impaired(impaired)
+	defer v.mu.Unlock()
+	v.series.Impaired(v.impairedLately(now))
+}
+
+// impairedLately is called with the lock held.
+func (v *vantage) impairedLately(now time.Time) bool {
+	return !v.impaired.IsZero() && now.Sub(v.impaired) < impairedFor
+}
+
+// status returns what the status page says of the vantage.
+func (v *vantage) status(now time.Time) web.Vantage {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	s := web.Vantage{Name: v.name, Path: v.path, Up: v.inode != 0, Impaired: v.impairedLately(now)}
+	if v.err != nil && !s.Up {
+		s.Error = v.err.Error()
+	}
+	return s
 }
 
 // up reports whether the vantage is probed from.

@@ -135,7 +135,7 @@ func doAt(path string, inode uint64, f func() error) error {
 	if err != nil {
 		return err
 	}
-	defer ns.Close()
+	defer func() { _ = ns.Close() }()
 	if ns.Inode() != inode {
 		return fmt.Errorf("network namespace %s: replaced by another one: %w", path, fs.ErrNotExist)
 	}
