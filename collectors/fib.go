@@ -48,7 +48,7 @@ func (h *Handles) fib(ns Namespace, addr netip.Addr) (route, error) {
 		return route{result: routeProhibit}, nil
 	case errors.Is(err, unix.EHOSTUNREACH):
 		return route{result: routeUnreachable}, nil
-	case errors.Is(err, unix.ENETUNREACH), errors.Is(err, unix.ESRCH):
+	case errors.Is(err, unix.ENETUNREACH), errors.Is(err, unix.ESRCH), errors.Is(err, unix.EOPNOTSUPP): // the last: no IPv6
 		return route{result: routeNone}, nil
 	case err != nil:
 		return route{}, err

@@ -178,11 +178,13 @@ func TestHandlesAreClosedInTimeWhenNothingScrapes(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * sweepInterval)
+		synctest.Wait()
 		if kept.closed {
 			t.Error("the handle of a listed namespace was closed")
 		}
 		l.set()
 		time.Sleep(sweepInterval + time.Millisecond)
+		synctest.Wait()
 		if !kept.closed {
 			t.Error("the handle of a namespace that is gone is open")
 		}
