@@ -10,8 +10,6 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // ResponderOptions is what a responder is told.
@@ -45,9 +43,8 @@ type ResponderStats struct {
 // UDP packets, all on one port. It needs no privilege.
 type Responder struct {
 	opts ResponderOptions
-	tcp  *os.File       // the listening socket: accept takes bare descriptors off it
 	addr netip.AddrPort // that it listens on
-	udp  *net.UDPConn   // nil without a key
+	gate *gate
 
 	counters responderCounters
 }
@@ -62,40 +59,48 @@ type responderCounters struct {
 func NewResponder(opts ResponderOptions) (*Responder, error) {
 	opts.MaxReplies = cmp.Or(opts.MaxReplies, 10_000)
 	r := &Responder{opts: opts}
-
-	// The backlog is net.core.somaxconn of the namespace. Keepalives would
-	// cost four system calls for each probe.
-	lc := net.ListenConfig{KeepAlive: -1}
-	lc.SetMultipathTCP(false)
-	l, err := lc.Listen(context.Background(), "tcp", opts.Listen)
-	if err != nil {
-		return nil, fmt.Errorf("responder: %w", err)
-	}
-	defer l.Close() // the file is a duplicate
-	r.addr = l.Addr().(*net.TCPAddr).AddrPort()
-	if r.tcp, err = l.(*net.TCPListener).File(); err != nil {
-		return nil, fmt.Errorf("responder: %w", err)
-	}
-	if len(opts.Key) == 0 {
-		return r, nil
-	}
-	host, _, err := net.SplitHostPort(opts.Listen)
-	if err != nil {
-		r.tcp.Close()
-		return nil, fmt.Errorf("responder: %w", err)
-	}
-	same := net.JoinHostPort(host, fmt.Sprint(r.Addr().Port())) // the one that a port of 0 became
-	c, err := lc.ListenPacket(context.Background(), "udp", same)
-	if err != nil {
-		r.tcp.Close()
-		return nil, fmt.Errorf("responder: %w", err)
-	}
-	r.udp = c.(*net.UDPConn)
-	if err := prepareUDP(r.udp); err != nil {
+	if err := r.open(); err != nil {
 		r.Close()
 		return nil, fmt.Errorf("responder: %w", err)
 	}
 	return r, nil
+}
+
+// open opens the sockets. The net package makes them, and keeps no hold of
+// them: it would wake the runtime's poller for each packet.
+func (r *Responder) open() error {
+	gate, err := newGate(&r.counters, identityLine(r.opts))
+	if err != nil {
+		return err
+	}
+	r.gate = gate
+
+	// The backlog is net.core.somaxconn of the namespace.
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false)
+	l, err := lc.Listen(context.Background(), "tcp", r.opts.Listen)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	r.addr = l.Addr().(*net.TCPAddr).AddrPort()
+	if err := gate.listen(l.(*net.TCPListener)); err != nil {
+		return err
+	}
+	if len(r.opts.Key) == 0 {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(r.opts.Listen)
+	if err != nil {
+		return err
+	}
+	same := net.JoinHostPort(host, fmt.Sprint(r.addr.Port())) // the one that a port of 0 became
+	c, err := lc.ListenPacket(context.Background(), "udp", same)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return gate.echo(c.(*net.UDPConn), newUDPEcho(r.opts, &r.counters))
 }
 
 // Addr returns where the responder listens.
@@ -104,44 +109,33 @@ func (r *Responder) Addr() netip.AddrPort {
 }
 
 // UDP reports whether UDP is answered: only with a key.
-func (r *Responder) UDP() bool { return r.udp != nil }
+func (r *Responder) UDP() bool { return r.gate.udp >= 0 }
 
 // Close closes the sockets. Run does it when it ends.
 func (r *Responder) Close() {
-	r.tcp.Close()
-	if r.udp != nil {
-		r.udp.Close()
+	if r.gate != nil {
+		r.gate.close()
 	}
 }
 
-// Run answers until parent ends, and then returns nil once every connection is
-// closed. It is called once. Another error means that a socket cannot be used
-// any more.
-func (r *Responder) Run(parent context.Context) error {
-	ctx, cancel := context.WithCancel(parent)
-	defer cancel()
-	var ended sync.WaitGroup
-	ended.Go(func() {
-		<-ctx.Done()
-		r.Close()
-	})
-	var g errgroup.Group
-	run := func(serve func(context.Context) error) {
-		g.Go(func() error {
-			defer cancel() // one that ends ends the other
-			return serve(ctx)
-		})
+// Run answers until ctx ends, and then returns nil once every connection is
+// closed. It is called once. Another error means that the sockets cannot be
+// used any more.
+func (r *Responder) Run(ctx context.Context) error {
+	talk := newTalk(r)
+	var running sync.WaitGroup
+	running.Go(talk.serveHTTP)
+	stop := context.AfterFunc(ctx, r.gate.wake)
+	defer stop()
+
+	err := r.gate.run(talk.start)
+	r.Close()
+	talk.stop()
+	running.Wait()
+	if err != nil {
+		return fmt.Errorf("responder: %w", err)
 	}
-	run(r.serveTCP)
-	if r.udp != nil {
-		run(r.serveUDP)
-	}
-	err := g.Wait()
-	ended.Wait()
-	if parent.Err() != nil {
-		return nil // the sockets were closed because of that
-	}
-	return err
+	return nil
 }
 
 // Stats returns the counters. It may be called at any time.

@@ -9,6 +9,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -44,7 +45,7 @@ type talk struct {
 func newTalk(r *Responder) *talk {
 	t := &talk{
 		r:        r,
-		line:     identityLine(r.opts),
+		line:     string(r.gate.line),
 		slots:    make(chan struct{}, talkLimit),
 		requests: make(chan net.Conn),
 		open:     map[*talkConn]struct{}{},
@@ -231,3 +232,11 @@ func (l talkListener) Close() error { return nil }
 
 // Addr implements [net.Listener].
 func (l talkListener) Addr() net.Addr { return net.TCPAddrFromAddrPort(l.t.r.Addr()) }
+
+// netConn makes a connection of the net package of a file descriptor, which it
+// takes over.
+func netConn(fd int) (net.Conn, error) {
+	f := os.NewFile(uintptr(fd), "tcp")
+	defer f.Close()
+	return net.FileConn(f) // a duplicate
+}

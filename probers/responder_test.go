@@ -227,18 +227,13 @@ func TestResponderListensWithTheLargestBacklog(t *testing.T) {
 	var limit uint32
 	fmt.Sscan(string(text), &limit)
 	r := responding(t, ResponderOptions{})
-	raw, err := r.tcp.SyscallConn()
+	info, err := unix.GetsockoptTCPInfo(r.gate.listener, unix.SOL_TCP, unix.TCP_INFO)
 	if err != nil {
 		t.Fatal(err)
 	}
-	raw.Control(func(fd uintptr) {
-		info, err := unix.GetsockoptTCPInfo(int(fd), unix.SOL_TCP, unix.TCP_INFO)
-		if err != nil {
-			t.Error(err)
-		} else if info.Sacked != limit { // of a listening socket: its backlog (tcp(7))
-			t.Errorf("backlog = %d; want net.core.somaxconn = %d", info.Sacked, limit)
-		}
-	})
+	if info.Sacked != limit { // of a listening socket: its backlog (tcp(7))
+		t.Errorf("backlog = %d; want net.core.somaxconn = %d", info.Sacked, limit)
+	}
 }
 
 // exchange sends packets to a responder and returns what comes back to the

@@ -1,12 +1,11 @@
 package probers
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 	"golang.org/x/time/rate"
@@ -27,59 +26,19 @@ const (
 
 // prepareUDP asks the kernel for the time at which each packet arrived, and
 // for the address that it was sent to, from which it is to be answered.
-func prepareUDP(c *net.UDPConn) error {
-	_ = c.SetReadBuffer(udpReceiveBuffer)
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return err
+func prepareUDP(fd int, v4 bool) error {
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, udpReceiveBuffer) // less will do
+	level, option := unix.SOL_IPV6, unix.IPV6_RECVPKTINFO                         // of IPv4 packets as well
+	if v4 {
+		level, option = unix.SOL_IP, unix.IP_PKTINFO
 	}
-	v4 := c.LocalAddr().(*net.UDPAddr).IP.To4() != nil
-	var optErr error
-	err = raw.Control(func(fd uintptr) {
-		optErr = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
-		if v4 {
-			optErr = errors.Join(optErr, unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_PKTINFO, 1))
-		} else {
-			optErr = errors.Join(optErr, unix.SetsockoptInt(int(fd), unix.SOL_IPV6, unix.IPV6_RECVPKTINFO, 1))
-		}
-	})
-	if err = errors.Join(err, optErr); err != nil {
+	err := errors.Join(
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1),
+		unix.SetsockoptInt(fd, level, option, 1))
+	if err != nil {
 		return fmt.Errorf("udp socket options: %w", err)
 	}
 	return nil
-}
-
-// serveUDP answers packets until the socket is closed.
-func (r *Responder) serveUDP(context.Context) error {
-	e := udpEcho{
-		codec:    NewUDPCodec(r.opts.Key),
-		identity: UDPIdentity(r.opts.Node, r.opts.Namespace, r.opts.Pod),
-		limit:    rate.NewLimiter(rate.Limit(r.opts.MaxReplies), udpBurst),
-		flows:    newFlowCounts(udpFlows),
-		counters: &r.counters,
-	}
-	packet, oob := make([]byte, 65536), make([]byte, 256)
-	for {
-		n, oobn, _, from, err := r.udp.ReadMsgUDPAddrPort(packet, oob)
-		if err != nil {
-			if errors.Is(err, net.ErrClosed) {
-				return err
-			}
-			continue // an ICMP error about an earlier reply
-		}
-		at, source := udpControl(oob[:oobn])
-		if at == 0 {
-			at = time.Now().UnixNano()
-		}
-		if !e.reply(packet[:n], at) {
-			continue
-		}
-		if _, _, err := r.udp.WriteMsgUDPAddrPort(packet[:n], source, from); err != nil {
-			r.counters.unsendable.Add(1)
-			continue
-		}
-		r.counters.replies.Add(1)
-	}
 }
 
 // udpEcho turns requests into replies.
@@ -89,6 +48,59 @@ type udpEcho struct {
 	limit    *rate.Limiter
 	flows    *flowCounts
 	counters *responderCounters
+
+	packet [65536]byte
+	oob    [256]byte
+	from   unix.RawSockaddrAny
+}
+
+func newUDPEcho(opts ResponderOptions, counters *responderCounters) *udpEcho {
+	return &udpEcho{
+		codec:    NewUDPCodec(opts.Key),
+		identity: UDPIdentity(opts.Node, opts.Namespace, opts.Pod),
+		limit:    rate.NewLimiter(rate.Limit(opts.MaxReplies), udpBurst),
+		flows:    newFlowCounts(udpFlows),
+		counters: counters,
+	}
+}
+
+// serve answers what waits on the socket, at most so much that connections get
+// their turn as well.
+func (e *udpEcho) serve(fd int) {
+	for range 64 {
+		iov := unix.Iovec{Base: &e.packet[0]}
+		iov.SetLen(len(e.packet))
+		msg := unix.Msghdr{Name: (*byte)(unsafe.Pointer(&e.from)), Namelen: unix.SizeofSockaddrAny, Iov: &iov, Control: &e.oob[0]}
+		msg.SetIovlen(1)
+		msg.SetControllen(len(e.oob))
+		n, errno := message(unix.SYS_RECVMSG, fd, &msg)
+		if errno != 0 {
+			return // none left; or an ICMP error about an earlier reply, and there is a next event
+		}
+		at, source := udpControl(e.oob[:msg.Controllen])
+		if at == 0 {
+			at = time.Now().UnixNano()
+		}
+		if !e.reply(e.packet[:n], at) {
+			continue
+		}
+		// Back to where it came from: name and length stand as they were received.
+		iov.SetLen(n)
+		msg.Control = unsafe.SliceData(source)
+		msg.SetControllen(len(source))
+		msg.Flags = 0
+		if _, errno := message(unix.SYS_SENDMSG, fd, &msg); errno != 0 {
+			e.counters.unsendable.Add(1)
+			continue
+		}
+		e.counters.replies.Add(1)
+	}
+}
+
+// message makes a call of recvmsg(2) or sendmsg(2) that does not block.
+func message(call uintptr, fd int, msg *unix.Msghdr) (int, unix.Errno) {
+	n, _, errno := unix.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(msg)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	return int(n), errno
 }
 
 // reply writes the reply over the request in b, so that it has the same length
