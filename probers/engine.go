@@ -9,11 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
-	"unsafe"
-
-	"golang.org/x/sys/unix"
 )
 
 // Defaults of an Engine's settings.
@@ -41,13 +37,14 @@ type Engine struct {
 	Threshold time.Duration
 
 	base      time.Time // where the monotonic clock of moments begins
-	epoll     int
-	wake      waker
+	home      home
+	wait      *waiter
 	id        uint16
 	cookie    uint32
 	ephemeral uint16 // local ports begin here
 	sockets   [2]*icmpSocket
 	err       error
+	pools     [2]tcpPool
 	address   sockaddr
 
 	flights   ring
@@ -60,7 +57,6 @@ type Engine struct {
 	lastRead  int64     // when ICMP answers were read last, monotonic ns
 	windows   windows
 	ready     []Result
-	events    [64]unix.EpollEvent
 	info      tcpInfo
 	stats     Stats
 }
@@ -79,28 +75,30 @@ type Stats struct {
 	Foreign      uint64        // ICMP packets that passed the filter and belong to no probe
 }
 
-// NewEngine returns an Engine. Call it on a thread that has entered the
-// network namespace to probe from; Send must be called on such a thread too,
-// since it opens sockets.
+// NewEngine returns an Engine that probes from the network namespace of the
+// calling thread, from wherever it is used later.
 func NewEngine() (*Engine, error) {
-	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	at, err := openHome()
 	if err != nil {
-		return nil, fmt.Errorf("probe engine: make epoll set: %w", err)
+		return nil, fmt.Errorf("probe engine: %w", err)
+	}
+	wait, err := newWaiter()
+	if err != nil {
+		at.file.Close()
+		return nil, fmt.Errorf("probe engine: %w", err)
 	}
 	e := &Engine{
 		Batch: DefaultBatch, Threshold: DefaultThreshold,
 		base:      time.Now().Add(-time.Second), // no moment is 0
-		epoll:     epoll,
+		home:      at,
+		wait:      wait,
+		pools:     [2]tcpPool{{is6: false}, {is6: true}},
 		id:        uint16(rand.Uint32()),
 		cookie:    rand.Uint32(),
 		ephemeral: firstLocalPort(),
 		flights:   newRing(),
 	}
 	e.left = e.now().mono
-	if err := e.wake.open(epoll); err != nil {
-		unix.Close(epoll)
-		return nil, fmt.Errorf("probe engine: %w", err)
-	}
 	return e, nil
 }
 
@@ -165,7 +163,7 @@ func (e *Engine) Stats() Stats {
 
 // Wake makes a Poll that waits return, or the next one. It may be called from
 // any goroutine, after Close too.
-func (e *Engine) Wake() { e.wake.ring() }
+func (e *Engine) Wake() { e.wait.ring() }
 
 // Close ends all probes without a Result and closes the sockets.
 func (e *Engine) Close() error {
@@ -179,8 +177,11 @@ func (e *Engine) Close() error {
 			s.close()
 		}
 	}
-	e.wake.close()
-	if err := unix.Close(e.epoll); err != nil {
+	for i := range e.pools {
+		e.pools[i].close()
+	}
+	e.wait.close()
+	if err := e.home.file.Close(); err != nil {
 		return fmt.Errorf("probe engine: %w", err)
 	}
 	return nil
@@ -222,46 +223,6 @@ func (e *Engine) abandon(number uint64) {
 		e.finish(f, Result{})
 		e.ready = e.ready[:len(e.ready)-1]
 	}
-}
-
-// waker is an eventfd in the epoll set.
-type waker struct {
-	mu sync.Mutex
-	fd int // -1 when closed
-}
-
-func (w *waker) open(epoll int) error {
-	fd, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
-	if err != nil {
-		return fmt.Errorf("make eventfd: %w", err)
-	}
-	w.fd = fd
-	if errno := epollCtl(epoll, unix.EPOLL_CTL_ADD, fd, epollEvent(unix.EPOLLIN, wakeEvent)); errno != 0 {
-		unix.Close(fd)
-		return fmt.Errorf("poll eventfd: %w", errno)
-	}
-	return nil
-}
-
-func (w *waker) ring() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.fd >= 0 {
-		one := uint64(1)
-		_, _ = unix.Write(w.fd, (*[8]byte)(unsafe.Pointer(&one))[:])
-	}
-}
-
-func (w *waker) clear() {
-	var b [8]byte
-	_, _ = unix.Read(w.fd, b[:])
-}
-
-func (w *waker) close() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	unix.Close(w.fd)
-	w.fd = -1
 }
 
 // scope returns the interface index of an IPv6 zone, 0 if there is none.

@@ -43,11 +43,13 @@ func (e *Engine) icmpSocket(is6 bool) (*icmpSocket, error) {
 		i = 1
 	}
 	if e.sockets[i] == nil {
-		s, err := openICMP(is6, e.id, e.cookie)
+		err := e.home.inside(func() (err error) {
+			e.sockets[i], err = openICMP(is6, e.id, e.cookie)
+			return err
+		})
 		if err != nil {
 			return nil, err
 		}
-		e.sockets[i] = s
 		e.pollSockets()
 	}
 	return e.sockets[i], nil
@@ -62,11 +64,13 @@ func (e *Engine) pollSockets() {
 		if s == nil || s.polled == (e.Batch == 0 || !s.stamped) {
 			continue
 		}
-		operation := unix.EPOLL_CTL_ADD
+		var errno unix.Errno
 		if s.polled {
-			operation = unix.EPOLL_CTL_DEL
+			errno = e.wait.remove(s.receive)
+		} else {
+			errno = e.wait.add(s.receive, unix.EPOLLIN, icmpEvent4-uint64(i))
 		}
-		if epollCtl(e.epoll, operation, s.receive, epollEvent(unix.EPOLLIN, icmpEvent4-uint64(i))) == 0 {
+		if errno == 0 {
 			s.polled = !s.polled
 		}
 	}

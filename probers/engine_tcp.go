@@ -1,11 +1,30 @@
 package probers
 
-import "golang.org/x/sys/unix"
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// pool returns the sockets of a probe's address family.
+func (e *Engine) pool(f *flight) *tcpPool {
+	if f.to.Addr().Is6() {
+		return &e.pools[1]
+	}
+	return &e.pools[0]
+}
 
 func (e *Engine) sendTCP(f *flight) {
-	fd, errno := openTCP(f.to.Addr().Is6())
-	if errno != 0 {
-		e.finish(f, Result{Reason: reasonOfErrno(errno)})
+	fd, err := e.pool(f).get(e.home)
+	if err != nil {
+		var errno unix.Errno
+		if !errors.As(err, &errno) || errno != unix.EAFNOSUPPORT {
+			e.err = fmt.Errorf("tcp: open socket: %w", err)
+			e.finish(f, Result{Reason: Impaired})
+			return
+		}
+		e.finish(f, Result{Reason: NoRoute})
 		return
 	}
 	f.fd = fd
@@ -27,7 +46,9 @@ func (e *Engine) sendTCP(f *flight) {
 // watchTCP puts the socket of a probe that is not answered yet into the epoll
 // set. Closing it takes it out.
 func (e *Engine) watchTCP(f *flight) {
-	if epollCtl(e.epoll, unix.EPOLL_CTL_ADD, f.fd, epollEvent(unix.EPOLLOUT, f.number)) != 0 {
+	f.watched = true
+	if errno := e.wait.add(f.fd, unix.EPOLLOUT, f.number); errno != 0 {
+		e.err = fmt.Errorf("tcp: poll socket: %w", errno)
 		e.finish(f, Result{Reason: Impaired})
 	}
 }
@@ -79,7 +100,11 @@ func (e *Engine) judgeTCP(f *flight, now moment) bool {
 	case f.to.Port() >= e.ephemeral && selfConnected(f.fd, f.to):
 		r = Result{Reason: Refused} // nobody listens there but the probe itself
 	}
-	resetTCP(f.fd)
+	if f.watched {
+		resetTCP(f.fd)
+	} else {
+		e.pool(f).put(f.fd)
+	}
 	f.fd = -1
 	e.finish(f, r)
 	return true

@@ -14,7 +14,7 @@ type flight struct {
 	kind     Kind
 	done     bool   // its Done was reported
 	answered bool   // a good reply was seen
-	waited   bool   // TCP: the socket is in the epoll set
+	watched  bool   // TCP: the socket is in the epoll set
 	fd       int    // TCP: the socket while not done
 	txKey    uint32 // ICMP: the kernel's number of the send, see timestamp.go
 	size     int    // ICMP: bytes of the ICMP message

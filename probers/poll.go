@@ -6,13 +6,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Numbers of epoll events that are not a TCP probe's.
-const (
-	wakeEvent  = ^uint64(0)
-	icmpEvent4 = ^uint64(1)
-	icmpEvent6 = ^uint64(2)
-)
-
 // Poll waits until something happened to a probe, Wake was called, or the
 // given time has come, appends all results that are ready to out, and returns
 // it. It is to be called again soon: the time between two calls counts as
@@ -28,13 +21,13 @@ func (e *Engine) Poll(until time.Time, out []Result) []Result {
 		if len(e.ready) > 0 {
 			wait = 0
 		}
-		n := epollWait(e.epoll, e.events[:], time.Duration(wait))
+		events := e.wait.wait(time.Duration(wait))
 		now = e.now()
 		if wait > 0 {
 			e.late(due, now)
 		}
 		e.stats.Polls++
-		woken := e.handle(n, now)
+		woken := e.handle(events, now)
 		e.collect(now)
 		if len(e.ready) > 0 || woken || now.mono >= limit {
 			break
@@ -64,24 +57,25 @@ func (e *Engine) due(limit int64) int64 {
 	return limit
 }
 
-// handle works on n events. It is true if one of them was a Wake.
-func (e *Engine) handle(n int, now moment) (woken bool) {
+// handle works on events. It is true if one of them was a Wake.
+func (e *Engine) handle(events []unix.EpollEvent, now moment) (woken bool) {
 	for {
-		for _, event := range e.events[:n] {
+		for _, event := range events {
 			switch number := eventNumber(event); number {
 			case wakeEvent:
-				e.wake.clear()
+				e.wait.silence()
 				woken = true
+			case timerEvent:
 			case icmpEvent4, icmpEvent6:
 				e.drain = now.mono // collect reads the sockets
 			default:
 				e.settleTCP(number, event.Events&unix.EPOLLERR != 0, now)
 			}
 		}
-		if n < len(e.events) {
+		if len(events) < len(e.wait.events) {
 			return woken
 		}
-		n = epollWait(e.epoll, e.events[:], 0)
+		events = e.wait.wait(0)
 	}
 }
 

@@ -62,45 +62,26 @@ func recvmmsg(fd int, messages []mmsghdr, flags int) int {
 	return int(n)
 }
 
-// epollWait waits for events, at most for the given time, and returns how
-// many there are: 0 on time-out and after a signal. Linux before 5.11 has no
-// epoll_pwait2, and there it waits up to a millisecond longer.
-func epollWait(epoll int, events []unix.EpollEvent, wait time.Duration) int {
-	first := uintptr(unsafe.Pointer(unsafe.SliceData(events)))
-	if wait <= 0 {
-		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epoll), first, uintptr(len(events)), 0, 0, 0)
-		return count(n, errno)
-	}
-	timeout := unix.NsecToTimespec(int64(wait))
-	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(epoll), first, uintptr(len(events)),
-		uintptr(unsafe.Pointer(&timeout)), 0, 0)
-	if errno == unix.ENOSYS {
-		ms := (wait + time.Millisecond - 1) / time.Millisecond
-		n, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(epoll), first, uintptr(len(events)), uintptr(ms), 0, 0)
-	}
-	return count(n, errno)
-}
-
-func count(n uintptr, errno unix.Errno) int {
+// epollWait returns how many events there are now.
+func epollWait(epoll int, events []unix.EpollEvent) int {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epoll),
+		uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), 0, 0, 0)
 	if errno != 0 {
 		return 0
 	}
 	return int(n)
 }
 
-// epollEvent makes an event that carries a 64-bit number.
-func epollEvent(events uint32, number uint64) unix.EpollEvent {
-	return unix.EpollEvent{Events: events, Fd: int32(uint32(number)), Pad: int32(uint32(number >> 32))}
-}
-
-func eventNumber(e unix.EpollEvent) uint64 {
-	return uint64(uint32(e.Fd)) | uint64(uint32(e.Pad))<<32
-}
-
-func epollCtl(epoll, operation, fd int, event unix.EpollEvent) unix.Errno {
+func epollCtl(epoll, operation, fd int, event *unix.EpollEvent) unix.Errno {
 	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(epoll), uintptr(operation), uintptr(fd),
-		uintptr(unsafe.Pointer(&event)), 0, 0)
+		uintptr(unsafe.Pointer(event)), 0, 0)
 	return errno
+}
+
+// setTimer makes a timerfd expire once, after the given time.
+func setTimer(fd int, after time.Duration) {
+	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(int64(after))}
+	unix.RawSyscall6(unix.SYS_TIMERFD_SETTIME, uintptr(fd), 0, uintptr(unsafe.Pointer(&spec)), 0, 0, 0)
 }
 
 // sockaddr is a socket address in the kernel's form, of either family.
