@@ -95,14 +95,14 @@ func (l *Lab) agentConfig(n NodePlan) object {
 	}
 }
 
-// prometheusConfig scrapes every agent each second. The target's label node
-// gives `up` of a silent agent a node; what an agent says itself comes first.
+// prometheusConfig scrapes every agent each second. The target's labels give
+// `up` of a silent agent a node; what an agent says itself comes first.
 func (l *Lab) prometheusConfig() object {
 	var targets []object
 	for _, n := range l.Plan.Nodes {
 		targets = append(targets, object{
 			"targets": []string{fmt.Sprintf("%s:%d", n.Addr4, agentPort)},
-			"labels":  object{"node": n.Name},
+			"labels":  object{"node": n.Name, "instance": n.Name},
 		})
 	}
 	if l.NoAgents {

@@ -40,10 +40,14 @@ func (l *Lab) waitReady(ctx context.Context, checks []check) error {
 func (l *Lab) waitOne(ctx context.Context, c check) error {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
+	var last error
 	for {
 		err := c.ask(ctx)
 		if err == nil {
 			return nil
+		}
+		if ctx.Err() == nil { // else it only says that time is up
+			last = err
 		}
 		p, gone := l.proc(c.process)
 		if gone != nil {
@@ -51,7 +55,7 @@ func (l *Lab) waitOne(ctx context.Context, c check) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s (pid %d) is not ready: %w; its log says:\n%s", c.process, p.PID, err, l.logTail(c.process))
+			return fmt.Errorf("%s (pid %d) is not ready: %w; its log says:\n%s", c.process, p.PID, last, l.logTail(c.process))
 		case <-tick.C:
 		}
 	}
