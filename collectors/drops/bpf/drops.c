@@ -195,7 +195,7 @@ static __always_inline bool is_lost(const struct packet *p, __u8 flags)
 {
 	if (flags & REASON_BENIGN)
 		return 0;
-	if (flags & REASON_NO_SOCKET)
+	if (flags & REASON_NO_SOCKET && !p->inner)
 		return p->direction == FORWARD && (p->probe != TCP || p->syn);
 	return 1;
 }
@@ -246,7 +246,7 @@ int kfree_skb(__u64 *ctx)
 
 	/* Raw sockets take echo replies before the kernel looks for a ping socket
 	 * and frees the reply with this reason: it has arrived. */
-	if (flags & REASON_NO_SOCKET && p.echo_reply)
+	if (flags & REASON_NO_SOCKET && p.echo_reply && !p.inner)
 		return 0;
 
 	struct drop_key key = {

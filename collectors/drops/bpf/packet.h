@@ -48,6 +48,7 @@ struct packet {
 	bool multicast;  /* the outermost header's destination is a group, or broadcast */
 	bool syn;        /* the first segment of a connection */
 	bool echo_reply;
+	bool inner;      /* the probe is inside a tunnel, or quoted by an ICMP error */
 };
 
 /* One IP header. */
@@ -230,6 +231,7 @@ static __always_inline void parse(struct sk_buff *skb, struct packet *p, __u16 r
 			return;
 		if (l.protocol == IPPROTO_IPIP || l.protocol == IPPROTO_IPV6) {
 			at = l.payload;
+			p->inner = 1;
 			continue;
 		}
 		if (kind == OTHER || read_kernel(next, sizeof(next), skb->head + l.payload))
@@ -241,5 +243,6 @@ static __always_inline void parse(struct sk_buff *skb, struct packet *p, __u16 r
 		if (!inner)
 			return;
 		at = l.payload + inner;
+		p->inner = 1;
 	}
 }
