@@ -35,6 +35,7 @@ func programs() []program {
 		tool("prometheus", "tools", "github.com/prometheus/prometheus/cmd/prometheus"),
 		tool("promtool", "tools", "github.com/prometheus/prometheus/cmd/promtool"),
 		tool("alertmanager", "tools/alertmanager", "github.com/prometheus/alertmanager/cmd/alertmanager"),
+		tool("coredns", "tools/coredns", "."),
 	}
 }
 
@@ -42,7 +43,7 @@ func programs() []program {
 // it goes.
 func (l *Lab) build(ctx context.Context) error {
 	for _, p := range programs() {
-		if p.name == "podnet_exporter" && l.NoAgents {
+		if p.name == "podnet_exporter" && l.NoAgents || p.name == "coredns" && l.NoDNS {
 			continue
 		}
 		_, err := os.Stat(filepath.Join(l.Repo, p.path))

@@ -31,7 +31,8 @@ func (l *Lab) demo(ctx context.Context, keep bool) (err error) {
 			err = errors.Join(err, l.demoCleanup())
 		}
 	}()
-	fmt.Fprintln(l.Out, "1. Make a cluster out of network namespaces: 4 nodes, 8 pods, 2 racks, a real Prometheus and Alertmanager.")
+	fmt.Fprintf(l.Out, "1. Make a cluster out of %d network namespaces: %d nodes with their pods in 2 racks, a real Prometheus and Alertmanager.\n",
+		len(l.Plan.Namespaces()), len(l.Plan.Nodes))
 	if err := l.up(ctx); err != nil {
 		return err
 	}

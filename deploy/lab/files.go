@@ -78,6 +78,9 @@ func (l *Lab) writeFiles() error {
 	if err := writeYAML(l.path("prometheus.yaml"), l.prometheusConfig()); err != nil {
 		return err
 	}
+	if err := l.writeDNS(); err != nil {
+		return err
+	}
 	if err := l.writeRules(); err != nil {
 		return err
 	}

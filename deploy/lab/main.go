@@ -53,9 +53,14 @@ func labCommands(app *kingpin.Application, l *Lab, commands map[string]func(cont
 	up := app.Command("up", "Make the lab anew; what is left of an earlier one is removed first.")
 	cni := up.Flag("cni", "How pods of different nodes reach each other.").Default(cniVXLAN).Enum(cniVXLAN, cniRouted)
 	up.Flag("no-agents", "Start neither agents nor endpoints: only the network and its monitoring.").BoolVar(&l.NoAgents)
+	up.Flag("no-dns", "Do not start the cluster's DNS servers.").BoolVar(&l.NoDNS)
 	commands[up.FullCommand()] = func(ctx context.Context) error {
 		l.Plan = newPlan(*cni, l.prefix)
-		return l.up(ctx)
+		if err := l.up(ctx); err != nil {
+			return err
+		}
+		l.printWhereToLook()
+		return nil
 	}
 	down := app.Command("down", "Remove the lab and everything that belongs to it.")
 	commands[down.FullCommand()] = func(context.Context) error { return l.down() }
@@ -64,7 +69,7 @@ func labCommands(app *kingpin.Application, l *Lab, commands map[string]func(cont
 	demo := app.Command("demo", "Make the lab, break it, show the page, repair it, and remove the lab.")
 	keep := demo.Flag("keep", "Leave the repaired lab running.").Bool()
 	commands[demo.FullCommand()] = func(ctx context.Context) error {
-		l.Plan = newPlan(cniVXLAN, l.prefix)
+		l.Plan, l.NoDNS = newPlan(cniVXLAN, l.prefix), true // not needed, and long to build
 		return l.demo(ctx, *keep)
 	}
 }

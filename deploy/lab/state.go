@@ -21,6 +21,7 @@ type Lab struct {
 	StateDir string
 	Repo     string    // folder of the module, where alerts/ and bin/ are
 	NoAgents bool      // neither agents nor endpoints are started
+	NoDNS    bool      // no DNS server is started
 	Out      io.Writer // progress for people
 
 	prefix string // of namespaces, from the command line

@@ -35,7 +35,6 @@ func (l *Lab) up(ctx context.Context) error {
 		return err
 	}
 	fmt.Fprintf(l.Out, "lab is up after %.1f s: %d namespaces, pods over %s\n", time.Since(start).Seconds(), len(l.Plan.Namespaces()), l.Plan.CNI)
-	l.printWhereToLook()
 	return nil
 }
 
@@ -46,8 +45,14 @@ func (l *Lab) startAll(ctx context.Context) error {
 		return err
 	}
 	for _, n := range l.Plan.Nodes {
+		if n.DNSNetns != "" && !l.NoDNS {
+			if err := l.startDNS(n.Name); err != nil {
+				return err
+			}
+			checks = append(checks, l.dnsReady(n))
+		}
 		if l.NoAgents {
-			break
+			continue
 		}
 		if err := l.startEndpoint(n.Name); err != nil {
 			return err
