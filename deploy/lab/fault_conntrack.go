@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -138,13 +139,13 @@ func createFlows(first, n uint32) error {
 		return err
 	}
 	defer c.Close()
+	numbered, err := flowTemplate()
+	if err != nil {
+		return err
+	}
 	batch := make([]netlink.Message, 0, fillBatch)
 	for i := range n {
-		m, err := createFlow(first + i)
-		if err != nil {
-			return err
-		}
-		batch = append(batch, m)
+		batch = append(batch, numbered(first+i))
 		if len(batch) == fillBatch || i == n-1 {
 			if _, err := c.SendMessages(batch); err != nil {
 				return fmt.Errorf("create entries: %w", err)
@@ -155,13 +156,42 @@ func createFlows(first, n uint32) error {
 	return nil
 }
 
-// createFlow returns the request that creates the entry of that number
-// (IPCTNL_MSG_CT_NEW; kernel: include/uapi/linux/netfilter/nfnetlink_conntrack.h).
-func createFlow(i uint32) (netlink.Message, error) {
-	const ports = 50000
-	a := netip.AddrFrom4([4]byte{198, 18, byte(i / ports >> 8), byte(i / ports)})
-	b := netip.AddrFrom4([4]byte{198, 19, 0, 1})
-	sport, dport := uint16(10000+i%ports), uint16(9)
+// flowTemplate returns a function that returns the request for the entry of a
+// number. Requests differ in one address and one port only, which stand in
+// both directions; encoding each anew takes longer than the kernel takes to
+// make the entries.
+func flowTemplate() (func(uint32) netlink.Message, error) {
+	address, port := fillFlow(1<<24 - 1)
+	m, err := createFlow(address, port)
+	if err != nil {
+		return nil, err
+	}
+	portBytes := binary.BigEndian.AppendUint16(nil, port)
+	offsets := func(b []byte) [2]int { return [2]int{bytes.Index(m.Data, b), bytes.LastIndex(m.Data, b)} }
+	addressAt, portAt := offsets(address.AsSlice()), offsets(portBytes)
+	return func(i uint32) netlink.Message {
+		address, port := fillFlow(i)
+		next := netlink.Message{Header: m.Header, Data: bytes.Clone(m.Data)}
+		for side := range 2 {
+			copy(next.Data[addressAt[side]:], address.AsSlice())
+			binary.BigEndian.PutUint16(next.Data[portAt[side]:], port)
+		}
+		return next
+	}, nil
+}
+
+// fillFlow returns the source of the entry of that number, below 2^24: an
+// address of 198.18.0.0/16 and a port from 32768 on.
+func fillFlow(i uint32) (netip.Addr, uint16) {
+	const ports = 1 << 15
+	return netip.AddrFrom4([4]byte{198, 18, byte(i / ports >> 8), byte(i / ports)}), uint16(ports + i%ports)
+}
+
+// createFlow returns the request that creates the entry of a UDP flow from an
+// address and port (IPCTNL_MSG_CT_NEW; kernel:
+// include/uapi/linux/netfilter/nfnetlink_conntrack.h).
+func createFlow(a netip.Addr, sport uint16) (netlink.Message, error) {
+	b, dport := netip.AddrFrom4([4]byte{198, 19, 0, 1}), uint16(9)
 	status := uint32(conntrack.StatusConfirmed | conntrack.StatusSeenReply | conntrack.StatusAssured)
 
 	m, err := netfilter.MarshalNetlink(netfilter.Header{

@@ -55,6 +55,9 @@ func (l *Lab) injectFault(ctx context.Context, id, node string) error {
 	if err != nil {
 		return err
 	}
+	if err := l.applies(f); err != nil {
+		return err
+	}
 	if _, err := l.readState(); err != nil {
 		return fmt.Errorf("no lab to break; make one with `lab up`: %w", err)
 	}

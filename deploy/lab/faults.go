@@ -21,6 +21,10 @@ type Fault struct {
 	// DefaultNode is broken when no node is asked for.
 	DefaultNode string
 
+	// CNI is the only way of connecting pods in which this breaks anything;
+	// "" is any.
+	CNI string
+
 	// MustSee is a PromQL expression that must have a result while or after
 	// the fault is there, with NODE for the node and BEGAN for the Unix time
 	// in seconds at which injection began; "" asks for nothing. It
@@ -57,6 +61,7 @@ func faults() []Fault {
 		{
 			ID: "route-missing", Title: "the node has lost its routes to the next node's pods",
 			Symptom: "unreachable", Cause: "route_missing", Severity: severityPage, DefaultNode: "n1",
+			CNI:    cniVXLAN, // the fabric knows no pods; where it does, the default route leads there too
 			Inject: removeRoutes, Clear: reprogram,
 		},
 		{
@@ -72,6 +77,7 @@ func faults() []Fault {
 		{
 			ID: "overlay-port-blocked", Title: "the fabric drops the tunnel's UDP port to and from the node",
 			Symptom: "unreachable", Cause: "overlay_blocked", Severity: severityPage, DefaultNode: "n2",
+			CNI:    cniVXLAN,
 			Inject: injectRules("overlay-port-blocked", overlayBlocked), Clear: clearRules("overlay-port-blocked", onSwitch),
 		},
 		{
@@ -130,6 +136,14 @@ func (l *Lab) nodeFor(f Fault, asked string) (NodePlan, error) {
 		return NodePlan{}, fmt.Errorf("no node %q in the lab; there are %s", asked, strings.Join(known, ", "))
 	}
 	return n, nil
+}
+
+// applies returns an error if the fault breaks nothing in this lab.
+func (l *Lab) applies(f Fault) error {
+	if f.CNI != "" && f.CNI != l.Plan.CNI {
+		return fmt.Errorf("%s breaks nothing with --cni=%s, only with --cni=%s", f.ID, l.Plan.CNI, f.CNI)
+	}
+	return nil
 }
 
 // next returns the node after n in the plan, the first one after the last: the

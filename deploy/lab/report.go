@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -70,7 +72,11 @@ func writeTable(out io.Writer, rs []result) error {
 		} else {
 			verdict = "FAIL: " + r.Reason
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", r.ID, r.Expected, firedText(r.Fired), secondsText(r.Seconds), verdict)
+		alerts := firedTexts(r.Fired)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", r.ID, r.Expected, alerts[0], secondsText(r.Seconds), verdict)
+		for _, text := range alerts[1:] {
+			fmt.Fprintf(w, "\t\t%s\t\t\n", text)
+		}
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -87,15 +93,38 @@ func (e expectation) String() string {
 	return e.Cause + "·" + e.Node
 }
 
-func firedText(all []fired) string {
-	if len(all) == 0 {
-		return "nothing"
-	}
-	var texts []string
+// firedTexts returns what fired in few words, pages first. The same alert for
+// several nodes is one text.
+func firedTexts(all []fired) []string {
+	type what struct{ severity, alert, cause string }
+	nodes := map[what][]string{}
+	var order []what
 	for _, f := range all {
-		texts = append(texts, firing{Labels: f.Labels}.String())
+		w := what{f.Labels["severity"], f.Labels["alertname"], f.Labels["cause"]}
+		if nodes[w] == nil {
+			order = append(order, w)
+		}
+		if node := f.Labels["node"]; !slices.Contains(nodes[w], node) {
+			nodes[w] = append(nodes[w], node)
+		}
 	}
-	return strings.Join(texts, ", ")
+	if len(order) == 0 {
+		return []string{"nothing"}
+	}
+	slices.SortStableFunc(order, func(a, b what) int { return cmp.Compare(rank(a.severity), rank(b.severity)) })
+	var texts []string
+	for _, w := range order {
+		texts = append(texts, fmt.Sprintf("%s: %s %s·%s", w.severity, w.alert, w.cause, strings.Join(nodes[w], ",")))
+	}
+	return texts
+}
+
+// rank sorts pages before everything else.
+func rank(severity string) int {
+	if severity == severityPage {
+		return 0
+	}
+	return 1
 }
 
 func secondsText(s *float64) string {

@@ -82,7 +82,9 @@ func TestWriteJSON(t *testing.T) {
 
 func TestWriteTableEndsWithTheCounts(t *testing.T) {
 	want := expectation{Cause: "firewall_drop", Node: "n2", Severity: severityPage}
-	passes := observation{Fired: []firing{alert("page", "firewall_drop", "n2", 6, 30)}, Cleared: 20 * time.Second}
+	passes := observation{Cleared: 20 * time.Second, Fired: []firing{
+		alert("ticket", "prober_impaired", "n4", 1, 0), alert("page", "firewall_drop", "n2", 6, 30), alert("ticket", "prober_impaired", "n1", 9, 0),
+	}}
 	var out bytes.Buffer
 	err := writeTable(&out, []result{
 		newResult("forward-drop", want, passes),
@@ -98,7 +100,8 @@ func TestWriteTableEndsWithTheCounts(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{
 		"ID EXPECTED FIRED SECONDS RESULT",
-		"forward-drop firewall_drop·n2 PodNetX(firewall_drop·n2 page) 6.0 pass",
+		"forward-drop firewall_drop·n2 page: PodNetX firewall_drop·n2 6.0 pass",
+		"ticket: PodNetX prober_impaired·n4,n1",
 		"pod-input-drop firewall_drop·n2 nothing - FAIL: no page for firewall_drop on n2",
 		"exporter-restart no page nothing - pass",
 		"",
