@@ -40,6 +40,7 @@ type Panel struct {
 	Texts   []Text   // words for values
 	Stacked bool     // time series are added up
 	Columns []Column // of a table, from left to right: all labels of its query, and Value
+	Sort    string   // column that a table is sorted by, ascending; "" is the query's order
 	NoValue string   // shown when a query has no rows
 }
 

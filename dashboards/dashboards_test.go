@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/grafana/grafana-foundation-sdk/go/cog/plugins"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -60,6 +62,26 @@ func read(t *testing.T, b Board) file {
 		t.Fatalf("%s is not JSON: %v", b.file(), err)
 	}
 	return f
+}
+
+// TestGrafanasSchemaAcceptsTheFiles reads them with the types that are made
+// from Grafana's own schema: no unknown field, none missing, none of a wrong
+// type, down to the options of each kind of panel.
+func TestGrafanasSchemaAcceptsTheFiles(t *testing.T) {
+	plugins.RegisterDefaultPlugins()
+	for _, b := range boards() {
+		text, err := b.encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var d dashboard.Dashboard
+		if err := d.UnmarshalJSONStrict(text); err != nil {
+			t.Errorf("%s: %v", b.file(), err)
+		}
+		if err := d.Validate(); err != nil {
+			t.Errorf("%s: %v", b.file(), err)
+		}
+	}
 }
 
 func TestPanelsHaveIdsOfTheirOwnAndDoNotOverlap(t *testing.T) {

@@ -5,16 +5,29 @@ package main
 func dropPanels() []Panel {
 	return []Panel{
 		{
-			Title: "Probe packets that died", Kind: Table, Width: 24, Height: 9,
-			Shows:   "Packets of probes, of anybody's, that a kernel dropped: on which node, in which pod (none: in the node itself), at which interface, in which kernel function and why. from and to are who probes and who is probed; direction is which way the packet went. The node is where it died, whoever sent it.",
-			Healthy: "no row, or single packets.", Sick: "the row with the highest rate is the cause. NETFILTER_DROP: a firewall rule, on the node or in the pod that is named. Rows of probe tcp only: a rule for the port. NO_SOCKET: nobody listens. No row although a pair is broken: the packets died outside of every kernel that has an agent, in the fabric.",
+			Title: "Probe packets that died: where and why", Kind: Table, Width: 14, Height: 9,
+			Shows:   "Packets of probes, of anybody's, that a kernel dropped: on which node, in which pod (none: in the node itself), at which interface, in which kernel function and why. The node is where they died, whoever sent them.",
+			Healthy: "no row, or single packets.",
+			Sick:    "the row with the highest rate is the cause. NETFILTER_DROP: a firewall rule, on the node or in the pod that is named. Rows of probe tcp only: a rule for the port. NO_SOCKET: nobody listens. No row although a pair is broken: the packets died outside of every kernel that has an agent, in the fabric.",
 			Alerts:  []string{"PodNetFirewallDrop", "PodNetPortFiltered"},
 			NoValue: "no kernel dropped a probe", Unit: "pps",
-			Queries: []Query{{OnlyDuringFault: true, Expr: "sort_desc(" + most(50, sumRate("node, namespace, pod, device, function, reason, probe, direction, source_node, peer_node", "podnet_probe_drops_total", byEnds)+" > 0") + ")"}},
+			Queries: []Query{{OnlyDuringFault: true, Expr: died(50, "node, namespace, pod, device, function, reason, probe")}},
 			Columns: []Column{
 				{Field: "node", Name: "died on"}, {Field: "namespace", Name: "namespace"}, {Field: "pod", Name: "pod"}, {Field: "device", Name: "interface"},
-				{Field: "function", Name: "kernel function"}, {Field: "reason", Name: "reason"}, {Field: "probe", Name: "probe"}, {Field: "direction", Name: "direction"},
-				{Field: "source_node", Name: "from"}, {Field: "peer_node", Name: "to"}, {Field: "Value", Name: "per second"},
+				{Field: "function", Name: "kernel function"}, {Field: "reason", Name: "reason"}, {Field: "probe", Name: "probe"}, {Field: "Value", Name: "per second"},
+			},
+		},
+		{
+			Title: "Probe packets that died: whose", Kind: Table, Width: 10, Height: 9,
+			Shows:   "The same packets by who probed whom; direction is which way the packet went, reverse for replies. An empty from is an address that is no agent's or endpoint's, such as that of a tunnel.",
+			Healthy: "no row, or single packets.",
+			Sick:    "many rows with one node in common: that node. One row: only that pair. direction reverse only: the way back is broken.",
+			Alerts:  []string{"PodNetFirewallDrop"},
+			NoValue: "no kernel dropped a probe", Unit: "pps",
+			Queries: []Query{{OnlyDuringFault: true, Expr: died(100, "source_node, peer_node, direction, node")}},
+			Columns: []Column{
+				{Field: "source_node", Name: "from"}, {Field: "peer_node", Name: "to"}, {Field: "direction", Name: "direction"},
+				{Field: "node", Name: "died on"}, {Field: "Value", Name: "per second"},
 			},
 		},
 		{
@@ -43,4 +56,9 @@ func dropPanels() []Panel {
 			Unit: "pps", Queries: []Query{{Expr: orNone(most(15, sumRate("node, reason, device, namespace, pod", "podnet_drops_total", byNode+`, class!="benign"`)), "reason"), Legend: "{{node}} {{reason}} {{device}} {{namespace}}/{{pod}}"}},
 		},
 	}
+}
+
+// died returns the rates of probe packets that died, the n highest first.
+func died(n int, by string) string {
+	return "sort_desc(" + most(n, sumRate(by, "podnet_probe_drops_total", byEnds)+" > 0") + ")"
 }

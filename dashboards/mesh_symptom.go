@@ -9,7 +9,7 @@ func symptomPanels() []Panel {
 			Shows:   "Every PodNet alert that fires, before Alertmanager groups and silences. Cause unknown next to a known cause on the same node is held back by Alertmanager. Click an alert for its runbook.",
 			Healthy: "no row.", Sick: "the row with severity page and a known cause names the node to log in to; tickets of symptom prober mean that the measuring, not the network, is in trouble.",
 			NoValue: "no alert fires",
-			Unit:    "s",
+			Unit:    "s", Sort: "severity",
 			Queries: []Query{{OnlyDuringFault: true, Expr: `sort(max by (severity, alertname, symptom, cause, node) (time() - ALERTS_FOR_STATE{alertname=~"PodNet.+"} and ignoring (alertstate) ALERTS{alertname=~"PodNet.+", alertstate="firing"}))`}},
 			Columns: []Column{
 				{Field: "severity", Name: "severity"}, {Field: "alertname", Name: "alert", Link: runbook}, {Field: "symptom", Name: "symptom"},
@@ -43,6 +43,13 @@ func symptomPanels() []Panel {
 	)
 }
 
+// Pages of a known and of an unknown cause. Alertmanager holds the second back
+// on a node that has the first.
+const (
+	known   = `ALERTS{alertname=~"PodNet.+", alertstate="firing", severity="page", cause!="unknown"}`
+	unknown = `ALERTS{alertname=~"PodNet.+", alertstate="firing", severity="page", cause="unknown"}`
+)
+
 // symptomNumbers are the line of numbers at the top.
 func symptomNumbers() []Panel {
 	number := func(p Panel) Panel {
@@ -52,8 +59,8 @@ func symptomNumbers() []Panel {
 	return []Panel{
 		number(Panel{
 			Title: "Pages firing", Steps: zeroIsGood(red),
-			Shows: "Alerts of severity page that fire now.", Healthy: "0.", Sick: "more: read the table below. A broken node makes one, not one per peer.",
-			Queries: []Query{{Expr: "count(" + pagesExpr + ") or vector(0)"}},
+			Shows: "Causes and nodes that page now. An unknown cause on a node with a known one is not counted.", Healthy: "0.", Sick: "more: read the table below. A broken node makes one, not one per peer.",
+			Queries: []Query{{Expr: "count(count by (cause, node) (" + known + " or (" + unknown + " unless on (node) " + known + "))) or vector(0)"}},
 		}),
 		number(Panel{
 			Title: "Pairs broken", Steps: zeroIsGood(red),

@@ -84,7 +84,8 @@ func texts(words []Text) *dashboard.ValueMap {
 }
 
 // target returns a query of the panel. What shows the present asks for one
-// moment, everything else for the time range.
+// moment, everything else for the time range. Format heatmap is for classic
+// buckets only; native histograms are cells already.
 func (p Panel) target(ref string, q Query) variants.Dataquery {
 	t := prometheus.NewDataquery()
 	t.RefId, t.Expr, t.Datasource = &ref, q.Expr, datasource()
@@ -93,11 +94,8 @@ func (p Panel) target(ref string, q Query) variants.Dataquery {
 		t.LegendFormat = &q.Legend
 	}
 	format := prometheus.PromQueryFormatTimeSeries
-	switch p.Kind {
-	case Table, Matrix:
+	if p.Kind == Table || p.Kind == Matrix {
 		format = prometheus.PromQueryFormatTable
-	case Heatmap:
-		format = prometheus.PromQueryFormatHeatmap
 	}
 	t.Format = &format
 	t.Instant, t.Range = ptr(p.instant()), ptr(!p.instant())

@@ -7,7 +7,7 @@ const (
 	byNode = `node=~"$node"`                                             // what a node says of itself
 	byPeer = `peer_node=~"$peer_node"`                                   // what is said about a peer
 	byPair = `node=~"$node", peer_node=~"$peer_node", family=~"$family"` // what a node says about a peer
-	byEnds = `source_node=~"$node", peer_node=~"$peer_node"`             // packets of a pair, wherever they are
+	byEnds = `source_node=~"$node|", peer_node=~"$peer_node|"`           // packets of a pair, wherever they are; an unknown end is ""
 )
 
 // rate returns the increase per second of the counters that match.

@@ -6,13 +6,20 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/table"
 )
 
-// matrixCorner is what Grafana calls the first column of a matrix.
-const matrixCorner = `node\peer_node`
+// What Grafana calls the first column of a matrix, and what people read.
+const (
+	matrixCorner = `node\peer_node`
+	matrixTitle  = "from ↓ to →"
+)
 
 // tableOf makes the panel a table with the columns that p names. Its query must
 // have no other labels.
 func tableOf(made *dashboard.Panel, p Panel) {
-	made.Options, made.FieldConfig.Defaults.Custom = tableOptions(), tableFields(false)
+	options := tableOptions()
+	if p.Sort != "" {
+		options.SortBy = []common.TableSortByFieldState{{DisplayName: p.Sort, Desc: ptr(false)}}
+	}
+	made.Options, made.FieldConfig.Defaults.Custom = options, tableFields(false)
 	index := map[string]any{}
 	rename := map[string]any{}
 	for i, c := range p.Columns {
@@ -54,16 +61,21 @@ func (c Column) override(p Panel) (dashboard.DashboardFieldConfigSourceOverrides
 // coloured by value.
 func matrixOf(made *dashboard.Panel) {
 	made.Type = string(Table)
-	made.Options, made.FieldConfig.Defaults.Custom = tableOptions(), tableFields(true)
-	made.Transformations = []dashboard.DataTransformerConfig{{
-		Id:      "groupingToMatrix",
-		Options: map[string]any{"rowField": "node", "columnField": "peer_node", "valueField": "Value", "emptyValue": "empty"},
-	}}
+	options := tableOptions()
+	options.SortBy = []common.TableSortByFieldState{{DisplayName: matrixTitle, Desc: ptr(false)}}
+	made.Options, made.FieldConfig.Defaults.Custom = options, tableFields(true)
+	made.Transformations = []dashboard.DataTransformerConfig{
+		// Columns stand in the order in which their names come.
+		{Id: "sortBy", Options: map[string]any{"sort": []map[string]any{{"field": "peer_node", "desc": false}}}},
+		{Id: "groupingToMatrix", Options: map[string]any{
+			"rowField": "node", "columnField": "peer_node", "valueField": "Value", "emptyValue": "empty",
+		}},
+	}
 	made.FieldConfig.Overrides = append(made.FieldConfig.Overrides, dashboard.DashboardFieldConfigSourceOverrides{
 		Matcher: dashboard.MatcherConfig{Id: "byName", Options: matrixCorner},
 		Properties: []dashboard.DynamicConfigValue{
 			{Id: "custom.cellOptions", Value: map[string]any{"type": "auto"}},
-			{Id: "displayName", Value: "from ↓ to →"},
+			{Id: "displayName", Value: matrixTitle},
 		},
 	})
 }
@@ -72,6 +84,7 @@ func tableOptions() *table.Options {
 	options := table.NewOptions()
 	options.ShowHeader = true
 	options.CellHeight = ptr(common.TableCellHeightSm)
+	options.Footer = nil // the SDK's own default is not valid
 	return options
 }
 
