@@ -195,6 +195,18 @@ func TestNeighbourThatDoesNotAnswer(t *testing.T) {
 	expect(t, b, b.drops.drops, "NEIGH_FAILED routing icmp veth-endpoint - -", 1)
 }
 
+// Making a tunnel device frees buffers that are no packets.
+func TestBuffersThatAreNoPacketsDoNotCount(t *testing.T) {
+	b := newTestbed(t)
+	b.near.vxlan(8472, "10.1.0.1", nil)
+	b.collect()
+	for labels := range values(b.drops.drops) {
+		if strings.HasPrefix(labels, "NOT_SPECIFIED config") {
+			t.Errorf("drops of packets: {%s}", labels)
+		}
+	}
+}
+
 func TestCapabilitiesAreNamed(t *testing.T) {
 	switch os.Getenv("DROPS_TEST") {
 	case "drop":

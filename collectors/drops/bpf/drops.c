@@ -229,6 +229,13 @@ static __always_inline __u8 flags_of(__u64 reason)
 	return reason < sizeof(reason_flags) ? reason_flags[reason] : 0;
 }
 
+/* Drivers free buffers that never held a packet. One without payload, whose
+ * headers were taken off, still has its protocol. */
+static __always_inline bool is_empty(struct sk_buff *skb)
+{
+	return !skb->len && !skb->protocol;
+}
+
 SEC("tp_btf/kfree_skb")
 int kfree_skb(__u64 *ctx)
 {
@@ -240,7 +247,7 @@ int kfree_skb(__u64 *ctx)
 	struct place at = {};
 	struct packet p = {};
 
-	if (flags & REASON_IGNORED || !locate(skb, rx_sk, &at))
+	if (flags & REASON_IGNORED || is_empty(skb) || !locate(skb, rx_sk, &at))
 		return 0;
 	parse(skb, &p, responder_port);
 

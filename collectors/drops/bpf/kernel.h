@@ -38,6 +38,7 @@ struct sk_buff {
 	struct net_device *dev;
 	struct sock *sk;
 	unsigned long _skb_refdst;
+	__u32 len;
 	int skb_iif;
 	__u16 protocol; /* big endian */
 	__u16 network_header;
