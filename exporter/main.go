@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 
@@ -30,6 +31,9 @@ const (
 )
 
 func main() {
+	// A goroutine that enters another network namespace takes its thread with
+	// it. That must never be the main thread, which is what /proc/self shows.
+	runtime.LockOSThread()
 	err := run(os.Args[1:], os.Stdout, os.Stderr)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "podnet_exporter: %v\n", err)
@@ -80,6 +84,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 		agentCommand(app),
 		respondCommand(app),
 		checkConfigCommand(app, stdout),
+		metricsDocCommand(app, stdout),
 	}
 
 	name, err := app.Parse(args)

@@ -20,9 +20,11 @@ const (
 	// still the one that it probes from.
 	vantageCheck = time.Second
 
-	// lateSend is how much later than planned a probe may be sent before the
-	// prober counts as impaired. A loaded but healthy machine stays below.
-	lateSend = 250 * time.Millisecond
+	// late is for how long the prober may be kept from working before it
+	// counts as impaired. It reads what waits in its sockets before it calls
+	// a probe lost, so a shorter pause loses nothing; and a loaded but
+	// healthy machine stays below.
+	late = 300 * time.Millisecond
 
 	// impairedFor is how long the prober is said to be impaired after it was.
 	impairedFor = 30 * time.Second
@@ -49,8 +51,18 @@ type vantage struct {
 
 func newVantage(name string, log *slog.Logger, series *metrics.Vantage, lost func()) *vantage {
 	v := &vantage{name: name, own: name == vantageNode, log: log.With("vantage", name), series: series, lost: lost}
-	v.loop = schedule.NewLoop(func() (schedule.Engine, error) { return probers.NewEngine() }, v.health)
+	v.loop = schedule.NewLoop(newEngine, v.health)
 	return v
+}
+
+// newEngine returns the engine of a loop. It is called on the loop's thread.
+func newEngine() (schedule.Engine, error) {
+	e, err := probers.NewEngine()
+	if err != nil {
+		return nil, err
+	}
+	e.Threshold = late
+	return e, nil
 }
 
 // setPath says where the namespace is found. Takes effect within vantageCheck.
@@ -152,7 +164,7 @@ func (v *vantage) running(inode uint64) {
 // sent notes how late a probe was sent.
 func (v *vantage) sent(delay time.Duration) {
 	v.series.Delay(delay)
-	if delay > lateSend {
+	if delay > late {
 		v.impairedAt(time.Now())
 	}
 }
