@@ -1,0 +1,73 @@
+# Everything works on a fresh clone with Go, make and root. The tools are built
+# from their own modules below tools/, so that they are not in go.mod.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VERSION  ?= $(shell git describe --tags --dirty 2>/dev/null || echo 0.1.0-dev)
+REVISION ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+BRANCH   ?= $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null || echo unknown)
+# The date of the commit and not of the build: equal sources give equal binaries.
+DATE     ?= $(shell git log -1 --format=%cI 2>/dev/null || echo unknown)
+
+v       := github.com/prometheus/common/version
+LDFLAGS := -s -w -X $(v).Version=$(VERSION) -X $(v).Revision=$(REVISION) -X $(v).Branch=$(BRANCH) -X $(v).BuildDate=$(DATE)
+
+# Faults that are tried by `make test`; `make faults` tries all.
+FAULTS ?= forward-drop route-missing pod-link-down not-listening exporter-restart
+
+TOOLS := bin/prometheus bin/promtool bin/alertmanager
+
+.PHONY: help demo build test test-integration lint generate generate-check bench faults clean tools
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' Makefile
+
+demo: build tools ## a cluster out of network namespaces breaks, and a page says why (root, 2 minutes)
+	@go run ./deploy/lab demo
+
+build: ## ./podnet_exporter, one static binary
+	@echo "building ./podnet_exporter $(VERSION)"
+	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o podnet_exporter ./exporter
+
+tools: $(TOOLS) ## what the lab and the tests run, into ./bin (minutes the first time)
+
+test: build tools ## unit tests, rule tests, and faults in the lab (root, without it that part is skipped)
+	@.ci/test unit rules lab -- $(FAULTS)
+
+test-integration: build tools ## the lab's part of `make test`
+	@.ci/test lab -- $(FAULTS)
+
+faults: build tools ## every fault of the lab
+	@go run ./deploy/lab test
+
+lint: tools bin/golangci-lint ## linters, formatting, tidy go.mod, rules
+	@.ci/lint
+
+generate: ## eBPF objects (needs clang-19), docs/METRICS.md, dashboards
+	@.ci/generate
+
+generate-check: ## fails if generated files are not what `make generate` makes
+	@.ci/generate --check
+
+bench: build ## what probing and collecting cost, next to fping and a bare loop in C's manner
+	@go test -run '^$$' -bench . -benchmem ./probers/... ./collectors/... ./exporter/...
+
+clean: ## remove what was built, and the lab
+	@if [[ $$(id -u) == 0 ]]; then go run ./deploy/lab down; fi
+	@rm -rf podnet_exporter bin
+
+# A tool is built again when the go.mod of its module changed.
+bin/prometheus bin/promtool: tools/go.mod
+	@tools/build $@ tools github.com/prometheus/prometheus/cmd/$(@F)
+
+bin/alertmanager: tools/alertmanager/go.mod
+	@tools/build $@ tools/alertmanager github.com/prometheus/alertmanager/cmd/alertmanager
+
+bin/golangci-lint: tools/golangci-lint/go.mod
+	@tools/build $@ tools/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+bin/coredns: tools/coredns/go.mod tools/coredns/main.go
+	@tools/build $@ tools/coredns .
