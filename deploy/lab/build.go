@@ -33,7 +33,6 @@ func programs() []program {
 		{name: "podnet_exporter", path: "podnet_exporter", always: true,
 			args: []string{"build", "-trimpath", "-o", "podnet_exporter", "./exporter"}},
 		tool("prometheus", "tools", "github.com/prometheus/prometheus/cmd/prometheus"),
-		tool("promtool", "tools", "github.com/prometheus/prometheus/cmd/promtool"),
 		tool("alertmanager", "tools/alertmanager", "github.com/prometheus/alertmanager/cmd/alertmanager"),
 		tool("coredns", "tools/coredns", "."),
 	}

@@ -83,9 +83,6 @@ func (l *Lab) startDNS(node string) error {
 	})
 }
 
-// stopDNS ends the cluster's DNS server of a node.
-func (l *Lab) stopDNS(node string) error { return l.stopProcess("dns-" + node) }
-
 // dnsReady asks a DNS server inside its pod.
 func (l *Lab) dnsReady(n NodePlan) check {
 	return check{"dns-" + n.Name, func(ctx context.Context) error {

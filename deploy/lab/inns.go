@@ -18,6 +18,10 @@ const netnsDir = "/run/netns"
 
 func netnsPath(name string) string { return filepath.Join(netnsDir, name) }
 
+// closeNetns lets go of a namespace. It can only fail for a handle that is not
+// open.
+func closeNetns(h netns.NsHandle) { _ = h.Close() }
+
 // inNetns runs f on a thread inside the named namespace and returns f's error.
 // Sockets and processes that f makes stay in the namespace. f must not start
 // goroutines that count on being inside.
@@ -26,7 +30,7 @@ func inNetns(name string, f func() error) error {
 	if err != nil {
 		return fmt.Errorf("network namespace %s: %w", name, err)
 	}
-	defer target.Close()
+	defer closeNetns(target)
 	errs := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
@@ -35,7 +39,7 @@ func inNetns(name string, f func() error) error {
 			errs <- fmt.Errorf("network namespace: %w", err)
 			return // still locked: the thread ends with the goroutine
 		}
-		defer home.Close()
+		defer closeNetns(home)
 		if err := netns.Set(target); err != nil {
 			runtime.UnlockOSThread()
 			errs <- fmt.Errorf("enter network namespace %s: %w", name, err)
@@ -57,7 +61,7 @@ func netlinkIn(name string) (*netlink.Handle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("network namespace %s: %w", name, err)
 	}
-	defer ns.Close()
+	defer closeNetns(ns)
 	h, err := netlink.NewHandleAt(ns, unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("netlink in %s: %w", name, err)
@@ -72,7 +76,7 @@ func nftIn(name string) (*nftables.Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("network namespace %s: %w", name, err)
 	}
-	defer ns.Close()
+	defer closeNetns(ns)
 	// The kernel answers each message of a batch; the default buffer does not
 	// hold the answers to a node's services.
 	buffer := nftables.WithSockOptions(func(c *mdnetlink.Conn) error { return c.SetReadBuffer(4 << 20) })
@@ -87,20 +91,6 @@ func nftIn(name string) (*nftables.Conn, error) {
 // /proc/sys, for example "net/ipv4/ip_forward".
 func writeSysctl(netnsName, path, value string) error {
 	return inNetns(netnsName, func() error { return setSysctl(path, value) })
-}
-
-// readSysctl returns a setting of the named namespace without its newline.
-func readSysctl(netnsName, path string) (string, error) {
-	var value string
-	err := inNetns(netnsName, func() error {
-		b, err := os.ReadFile(filepath.Join("/proc/sys", path))
-		if err != nil {
-			return fmt.Errorf("sysctl: %w", err)
-		}
-		value = string(b[:max(0, len(b)-1)])
-		return nil
-	})
-	return value, err
 }
 
 // setSysctl sets a setting of the calling thread's namespace.

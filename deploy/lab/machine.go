@@ -41,7 +41,7 @@ func newMachine(name string, r role) (*machine, error) {
 	}
 	h, err := netlink.NewHandleAt(fd, unix.NETLINK_ROUTE)
 	if err != nil {
-		fd.Close()
+		closeNetns(fd)
 		return nil, fmt.Errorf("netlink in %s: %w", name, err)
 	}
 	m := &machine{name: name, fd: fd, h: h}
@@ -58,7 +58,7 @@ func reopenMachine(name string) (*machine, error) {
 	}
 	h, err := netlink.NewHandleAt(fd, unix.NETLINK_ROUTE)
 	if err != nil {
-		fd.Close()
+		closeNetns(fd)
 		return nil, fmt.Errorf("netlink in %s: %w", name, err)
 	}
 	return &machine{name: name, fd: fd, h: h, again: true}, nil
@@ -67,7 +67,7 @@ func reopenMachine(name string) (*machine, error) {
 // close lets go of the namespace, which stays bound.
 func (m *machine) close() {
 	m.h.Close()
-	m.fd.Close()
+	closeNetns(m.fd)
 }
 
 // createNetns makes a namespace on a thread that ends with it.

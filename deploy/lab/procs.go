@@ -35,9 +35,6 @@ func (l *Lab) startAgent(node string) error {
 	})
 }
 
-// stopAgent ends the agent of a node.
-func (l *Lab) stopAgent(node string) error { return l.stopProcess("agent-" + node) }
-
 // startEndpoint starts the endpoint of a node inside its pod.
 func (l *Lab) startEndpoint(node string) error {
 	n, ok := l.Plan.Node(node)
@@ -51,9 +48,6 @@ func (l *Lab) startEndpoint(node string) error {
 		"--key-file=" + l.path("key"),
 	})
 }
-
-// stopEndpoint ends the endpoint of a node.
-func (l *Lab) stopEndpoint(node string) error { return l.stopProcess("endpoint-" + node) }
 
 // proc returns a process of the lab by its name, for example "agent-n2". The
 // error wraps errNotRunning when it was never started or has ended.
@@ -133,7 +127,7 @@ func (p Process) end() error {
 	if err != nil {
 		return fmt.Errorf("end %s (pid %d): %w", p.Name, p.PID, err)
 	}
-	defer unix.Close(fd)
+	defer unix.Close(fd) //nolint:errcheck // it is open
 	if !p.running() {
 		return nil
 	}

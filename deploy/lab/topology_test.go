@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -47,9 +48,83 @@ func TestTopology(t *testing.T) {
 					t.Errorf("from %s: %v", name, err)
 				}
 			}
+			checkServices(t, l.Plan)
 			checkRemoved(t, l)
 		})
 	}
+}
+
+// checkServices lets every endpoint listen, and connects to their Service from
+// each node and pod, often enough that every endpoint is chosen: from 32 tries
+// one of four is missing once in 2,500 runs, so the test asks for three.
+func checkServices(t *testing.T, p Plan) {
+	t.Helper()
+	for _, n := range p.Nodes {
+		serveName(t, n)
+	}
+	var from []string
+	for _, n := range p.Nodes {
+		from = append(from, n.Netns)
+		for _, pod := range n.Pods() {
+			from = append(from, pod.Netns)
+		}
+	}
+	for _, name := range from {
+		for _, to := range []string{"10.96.0.20:9798", "[fd00:96::20]:9798", "172.20.1.12:30798", "[fd00:20:2::14]:30798"} {
+			seen := map[string]bool{}
+			for range 32 {
+				answer, err := readFrom(t, name, to)
+				if err != nil {
+					t.Errorf("from %s: %v", name, err)
+					break
+				}
+				seen[answer] = true
+			}
+			if len(seen) < 3 {
+				t.Errorf("from %s, %s is answered by %v; want all endpoints", name, to, seen)
+			}
+		}
+	}
+}
+
+// serveName answers every connection to the node's endpoint with its name.
+func serveName(t *testing.T, n NodePlan) {
+	t.Helper()
+	var l net.Listener
+	err := inNetns(n.EndpointNetns, func() (err error) {
+		l, err = net.Listen("tcp", fmt.Sprintf(":%d", endpointPort))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c.Write([]byte(n.Name))
+			c.Close()
+		}
+	}()
+}
+
+func readFrom(t *testing.T, netnsName, to string) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	c, err := dialIn(netnsName)(ctx, "tcp", to)
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(3 * time.Second)); err != nil {
+		return "", err
+	}
+	b, err := io.ReadAll(c)
+	return string(b), err
 }
 
 // checkRemoved removes the lab and looks for what is left of it.

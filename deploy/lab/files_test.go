@@ -1,0 +1,70 @@
+package main
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestMeshNode(t *testing.T) {
+	b, err := yaml.Marshal(mesh(NewPlan(cniVXLAN)).Nodes[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `name: n2
+zone: a
+addresses: [172.20.1.12, 'fd00:20:1::12']
+endpoint:
+    namespace: podnet
+    pod: endpoint-n2
+    addresses: [10.244.2.2, 'fd00:244:2::2']
+    netns: /run/netns/podnet-n2-endpoint
+pods:
+    - namespace: default
+      pod: app-n2
+      netns: /run/netns/podnet-n2-app
+`
+	if diff := cmp.Diff(want, string(b)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestWriteFiles(t *testing.T) {
+	repo, err := findRepo()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &Lab{Plan: NewPlan(cniVXLAN), StateDir: filepath.Join(t.TempDir(), "state"), Repo: repo, Out: io.Discard}
+	if err := os.Mkdir(l.StateDir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.writeFiles(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"n1.yaml", "n4.yaml", "nodes.yaml", "key", "prometheus.yaml", "alertmanager.yaml", "Corefile", "cluster.zone"} {
+		if st, err := os.Stat(l.path(name)); err != nil || st.Size() == 0 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestLogTailGivesTheLastLines(t *testing.T) {
+	l := &Lab{StateDir: t.TempDir()}
+	if err := os.Mkdir(l.path("log"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Repeat("old\n", 5000) + strings.Repeat("new\n", 14) + "last\n"
+	if err := os.WriteFile(l.path("log/x.log"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := strings.Repeat("  new\n", 14) + "  last"
+	if diff := cmp.Diff(want, l.logTail("x")); diff != "" {
+		t.Error(diff)
+	}
+}
