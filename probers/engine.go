@@ -140,6 +140,9 @@ func (e *Engine) finish(f *flight, r Result) {
 		closeFD(f.fd)
 		f.fd = -1
 	}
+	if f.watched {
+		e.wait.closed()
+	}
 	f.done = true
 	e.inFlight--
 	if f.kind == ICMP {

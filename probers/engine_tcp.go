@@ -46,11 +46,12 @@ func (e *Engine) sendTCP(f *flight) {
 // watchTCP puts the socket of a probe that is not answered yet into the epoll
 // set. Closing it takes it out.
 func (e *Engine) watchTCP(f *flight) {
-	f.watched = true
 	if errno := e.wait.add(f.fd, unix.EPOLLOUT, f.number); errno != 0 {
 		e.err = fmt.Errorf("tcp: poll socket: %w", errno)
 		e.finish(f, Result{Reason: Impaired})
+		return
 	}
+	f.watched = true
 }
 
 // lookTCP looks at a probe when its batch is due. Most are answered by then,

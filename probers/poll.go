@@ -27,9 +27,9 @@ func (e *Engine) Poll(until time.Time, out []Result) []Result {
 			e.late(due, now)
 		}
 		e.stats.Polls++
-		woken := e.handle(events, now)
+		e.handle(events, now)
 		e.collect(now)
-		if len(e.ready) > 0 || woken || now.mono >= limit {
+		if woken := e.wait.wasRung(); woken || len(e.ready) > 0 || now.mono >= limit {
 			break
 		}
 	}
@@ -57,15 +57,12 @@ func (e *Engine) due(limit int64) int64 {
 	return limit
 }
 
-// handle works on events. It is true if one of them was a Wake.
-func (e *Engine) handle(events []unix.EpollEvent, now moment) (woken bool) {
+// handle works on events.
+func (e *Engine) handle(events []unix.EpollEvent, now moment) {
 	for {
 		for _, event := range events {
 			switch number := eventNumber(event); number {
-			case wakeEvent:
-				e.wait.silence()
-				woken = true
-			case timerEvent:
+			case wakeEvent, timerEvent:
 			case icmpEvent4, icmpEvent6:
 				e.drain = now.mono // collect reads the sockets
 			default:
@@ -73,7 +70,7 @@ func (e *Engine) handle(events []unix.EpollEvent, now moment) (woken bool) {
 			}
 		}
 		if len(events) < len(e.wait.events) {
-			return woken
+			return
 		}
 		events = e.wait.wait(0)
 	}

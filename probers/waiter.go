@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -24,8 +25,12 @@ type waiter struct {
 	file   *os.File // of epoll
 	conn   syscall.RawConn
 	look   func(uintptr) bool
+	limit  time.Duration // of this wait, 0 once the timer runs
 	events [64]unix.EpollEvent
 	n      int // of events
+	others int // sockets in the set besides the timer and wake
+
+	rung atomic.Bool // Wake was called
 
 	mu   sync.Mutex // guards wake
 	wake int        // eventfd, -1 when closed
@@ -45,10 +50,7 @@ func newWaiter() (*waiter, error) {
 		w.close()
 		return nil, err
 	}
-	w.look = func(uintptr) bool {
-		w.n = epollWait(w.epoll, w.events[:])
-		return w.n > 0
-	}
+	w.look = w.poll
 	return w, nil
 }
 
@@ -63,11 +65,11 @@ func (w *waiter) open() error {
 	if w.wake, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
 		return fmt.Errorf("make eventfd: %w", err)
 	}
-	// Edge-triggered, the timer need not be read.
-	if errno := w.add(w.timer, unix.EPOLLIN|unix.EPOLLET, timerEvent); errno != 0 {
+	// Edge-triggered, neither needs to be read.
+	if errno := w.control(unix.EPOLL_CTL_ADD, w.timer, unix.EPOLLIN|unix.EPOLLET, timerEvent); errno != 0 {
 		return fmt.Errorf("poll timer: %w", errno)
 	}
-	if errno := w.add(w.wake, unix.EPOLLIN, wakeEvent); errno != 0 {
+	if errno := w.control(unix.EPOLL_CTL_ADD, w.wake, unix.EPOLLIN|unix.EPOLLET, wakeEvent); errno != 0 {
 		return fmt.Errorf("poll eventfd: %w", errno)
 	}
 	if err := unix.SetNonblock(w.epoll, true); err != nil { // else os.NewFile does not poll it
@@ -81,24 +83,57 @@ func (w *waiter) open() error {
 // wait waits until there are events, for the given time at most, and returns
 // them.
 func (w *waiter) wait(limit time.Duration) []unix.EpollEvent {
-	w.n = 0
+	w.n, w.limit = 0, limit
 	if limit > 0 {
-		setTimer(w.timer, limit)
 		_ = w.conn.Read(w.look) // fails only when closed
-	} else {
+	} else if w.others > 0 {
 		w.n = epollWait(w.epoll, w.events[:])
 	}
 	return w.events[:w.n]
 }
 
-// add puts a socket into the set. Closing it takes it out.
+// poll looks for events. It is false when the goroutine is to be parked, and
+// is called once more after that. Starting the timer here, and not before, no
+// event can be missed. With nothing but the timer and wake in the set there
+// is no need to ask the kernel.
+func (w *waiter) poll(uintptr) bool {
+	parked := w.limit == 0
+	if !parked {
+		setTimer(w.timer, w.limit)
+		w.limit = 0
+	}
+	if w.rung.Load() {
+		return true
+	}
+	if w.others == 0 {
+		return parked
+	}
+	w.n = epollWait(w.epoll, w.events[:])
+	return w.n > 0
+}
+
+// add puts a socket into the set. Closing it takes it out; then call closed.
 func (w *waiter) add(fd int, events uint32, number uint64) unix.Errno {
-	event := unix.EpollEvent{Events: events, Fd: int32(uint32(number)), Pad: int32(uint32(number >> 32))}
-	return epollCtl(w.epoll, unix.EPOLL_CTL_ADD, fd, &event)
+	errno := w.control(unix.EPOLL_CTL_ADD, fd, events, number)
+	if errno == 0 {
+		w.others++
+	}
+	return errno
 }
 
 func (w *waiter) remove(fd int) unix.Errno {
-	return epollCtl(w.epoll, unix.EPOLL_CTL_DEL, fd, &unix.EpollEvent{})
+	errno := w.control(unix.EPOLL_CTL_DEL, fd, 0, 0)
+	if errno == 0 {
+		w.others--
+	}
+	return errno
+}
+
+func (w *waiter) closed() { w.others-- }
+
+func (w *waiter) control(operation, fd int, events uint32, number uint64) unix.Errno {
+	event := unix.EpollEvent{Events: events, Fd: int32(uint32(number)), Pad: int32(uint32(number >> 32))}
+	return epollCtl(w.epoll, operation, fd, &event)
 }
 
 // eventNumber returns the number that add was given.
@@ -110,17 +145,15 @@ func eventNumber(e unix.EpollEvent) uint64 {
 func (w *waiter) ring() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.rung.Store(true)
 	if w.wake >= 0 {
 		one := uint64(1)
 		_, _ = unix.Write(w.wake, (*[8]byte)(unsafe.Pointer(&one))[:])
 	}
 }
 
-// silence takes note of a ring.
-func (w *waiter) silence() {
-	var b [8]byte
-	_, _ = unix.Read(w.wake, b[:])
-}
+// wasRung says whether ring was called since the last time.
+func (w *waiter) wasRung() bool { return w.rung.Load() && w.rung.Swap(false) }
 
 func (w *waiter) close() {
 	w.mu.Lock()
