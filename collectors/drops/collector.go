@@ -49,7 +49,7 @@ type Collector struct {
 	kernel    counter
 	reasons   *reasons
 	functions *functions
-	device    func(in collectors.Namespace, index uint32) string
+	devices   *devices
 	addresses func(in collectors.Namespace) ([]netip.Addr, error)
 	own       []netip.Addr // what addresses said of the node at the last Collect
 	scope     *scope
@@ -105,7 +105,7 @@ func newCollector(options Options) (*Collector, error) {
 	return &Collector{
 		options:   options,
 		functions: newFunctions(options.Symbols),
-		device:    deviceName,
+		devices:   newDevices(),
 		addresses: ownAddresses,
 		scope:     newScope(),
 		mesh:      newMesh(),

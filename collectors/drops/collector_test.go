@@ -92,8 +92,11 @@ func newFake(t *testing.T, on *cluster) (*Collector, *fakeKernel) {
 	k := newFakeKernel()
 	c.kernel = k
 	c.reasons = &reasons{names: map[uint32]string{2: notSpecified, 3: "NO_SOCKET", 12: "NETFILTER_DROP"}, tried: make(map[uint32]bool)}
-	c.device = func(in collectors.Namespace, index uint32) string {
-		return map[string]string{"node1": "eth0", "node2": "cni0", "podnet/endpoint-11": "eth0"}[in.Name()+string(rune('0'+index))]
+	c.devices.list = func(in collectors.Namespace) map[uint32]string {
+		if in.Node {
+			return map[uint32]string{1: "eth0", 2: "cni0"}
+		}
+		return map[uint32]string{1: "eth0"}
 	}
 	c.addresses = func(collectors.Namespace) ([]netip.Addr, error) { return addresses("10.2.0.1"), nil }
 	return c, k

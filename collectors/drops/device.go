@@ -10,29 +10,53 @@ import (
 	"github.com/podnet-exporter/podnet_exporter/collectors"
 )
 
-// deviceName returns the name that an interface has now in a namespace:
-// "" for index 0, which is no interface, and "unknown" for one that is gone.
-//
-// Source: RTM_GETLINK over rtnetlink, in the namespace itself.
-func deviceName(in collectors.Namespace, index uint32) string {
+// devices names the interfaces of namespaces, which are read once per update.
+type devices struct {
+	list   func(in collectors.Namespace) map[uint32]string
+	listed map[uint64]map[uint32]string // by inode of the namespace
+}
+
+func newDevices() *devices { return &devices{list: linkNames} }
+
+// forget has the names read anew.
+func (d *devices) forget() { d.listed = make(map[uint64]map[uint32]string) }
+
+// name returns the name that an interface has now in a namespace: "" for
+// index 0, which is no interface, and "unknown" for one that is gone.
+func (d *devices) name(in collectors.Namespace, index uint32) string {
 	if index == 0 {
 		return ""
 	}
-	name := unknown
+	names, ok := d.listed[in.Inode]
+	if !ok {
+		names = d.list(in)
+		d.listed[in.Inode] = names
+	}
+	if name, ok := names[index]; ok {
+		return name
+	}
+	return unknown
+}
+
+// linkNames returns the names of the interfaces of a namespace, none if it is
+// gone.
+//
+// Source: RTM_GETLINK over rtnetlink, in the namespace itself.
+func linkNames(in collectors.Namespace) map[uint32]string {
+	names := make(map[uint32]string)
 	_ = in.Do(func() error {
 		rtnetlink, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 		if err != nil {
 			return err
 		}
 		defer rtnetlink.Close()
-		link, err := rtnetlink.LinkByIndex(int(index))
-		if err != nil {
-			return err
+		links, err := rtnetlink.LinkList()
+		for _, l := range links {
+			names[uint32(l.Attrs().Index)] = l.Attrs().Name
 		}
-		name = link.Attrs().Name
-		return nil
+		return err
 	})
-	return name
+	return names
 }
 
 // ownAddresses returns the addresses that the node has besides those that the

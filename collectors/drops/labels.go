@@ -8,6 +8,7 @@ func (c *Collector) update(counted counts) error {
 		locations = append(locations, p.key.Location)
 	}
 	err := c.functions.resolve(locations)
+	c.devices.forget()
 	c.drops.update(counted.drops, c.last, c.dropLabels)
 	c.probes.update(counted.probes, c.last, c.probeLabels)
 	return err
@@ -39,7 +40,7 @@ func (c *Collector) where(inode, ifindex uint32) (device, namespace, pod string)
 	if !ok {
 		return unknown, unknown, unknown
 	}
-	return c.device(p.Namespace, ifindex), p.Namespace.Namespace, p.Pod
+	return c.devices.name(p.Namespace, ifindex), p.Namespace.Namespace, p.Pod
 }
 
 func protocolName(p kernelProtocol) string {

@@ -63,8 +63,7 @@ func load(kernel kernelTypes, flags [256]uint8, responderPort uint16) (*program,
 	}
 	p.hook, err = link.AttachTracing(link.TracingOptions{Program: p.objects.KfreeSkb})
 	if err != nil {
-		p.objects.Close()
-		return nil, unsupported(explain(err))
+		return nil, errors.Join(unsupported(explain(err)), p.objects.Close())
 	}
 	return p, nil
 }
