@@ -19,6 +19,9 @@ type Kind uint8
 const (
 	ICMP Kind = iota + 1 // echo request and reply (RFC 792, RFC 4443)
 	TCP                  // three-way handshake, closed with a reset (paping)
+	UDP                  // a keyed packet to a responder, which echoes it with its own counters
+	TraceUDP             // a UDP packet to a port where nobody listens (traceroute, mtr -u)
+	TraceTCP             // a single SYN, sent and answered past the kernel's TCP (mtr -T)
 )
 
 // String returns the kind as it stands in the label "probe".
@@ -28,6 +31,12 @@ func (k Kind) String() string {
 		return "icmp"
 	case TCP:
 		return "tcp"
+	case UDP:
+		return "udp"
+	case TraceUDP:
+		return "trace_udp"
+	case TraceTCP:
+		return "trace_tcp"
 	}
 	return "unknown"
 }
@@ -38,7 +47,11 @@ type Probe struct {
 	Kind    Kind           // how to probe
 	To      netip.AddrPort // where to; Port is not used by ICMP
 	Timeout time.Duration  // a reply after this is late, and the probe has failed
-	Size    int            // size of the IP packet in bytes, headers included; 0 means 64; not used by TCP
+	Size    int            // size of the IP packet in bytes, headers included; 0 means 64; not used by TCP and TraceTCP
+
+	TTL          uint8  // time to live, or hop limit, of the packet; 0 means 64
+	Flow         uint16 // equal flows to one target take one way through equal-cost paths, and others may take another; 0 is a flow too
+	DontFragment bool   // send with DF and past what the kernel thinks of the path MTU; not used by TCP and TraceTCP
 }
 
 // Event says what a Result reports about its probe. Every probe that was sent
@@ -61,6 +74,7 @@ type Result struct {
 	RTT         time.Duration // by the kernel's clock, set on success and on Late
 	Retransmits int           // SYNs that TCP had to send again: each is a lost packet, not latency
 	ICMP        ICMPError     // the ICMP error that ended the probe, if one did
+	From        netip.Addr    // who answered, with a reply or an ICMP error; invalid if nobody did
 }
 
 // ICMPError is an ICMP or ICMPv6 error message about a probe. The zero value
