@@ -33,6 +33,7 @@ func (l *Lab) remove() ([]string, error) {
 	if injected, err := l.injectedFaults(); err == nil && len(injected) > 0 {
 		errs = append(errs, l.unthrottle())
 	}
+	note(nil, l.unthrottle())
 	note(removeNamespaces(names))
 	if errors.Join(errs...) == nil { // the state still tells what is left
 		note(removeDir(l.StateDir))

@@ -23,7 +23,11 @@ func faultCommands(app *kingpin.Application, l *Lab, commands map[string]func(co
 		if err := l.injectFault(ctx, *id, *node); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(l.Out, "injected %s; undo it with `lab fault clear`\n", *id)
+		after := "undo it with `lab fault clear`"
+		if f, err := faultByID(*id); err == nil && f.Passes {
+			after = "it is over"
+		}
+		_, err := fmt.Fprintf(l.Out, "injected %s; %s\n", *id, after)
 		return err
 	}
 

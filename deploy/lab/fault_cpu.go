@@ -58,9 +58,10 @@ func (l *Lab) throttle(name string) error {
 	if err != nil {
 		return err
 	}
-	root, quota, err := cpuController()
+	root := cpuRoot()
+	quota, err := cpuQuota(root)
 	if err != nil {
-		return err
+		return fmt.Errorf("throttle %s: %w", name, err)
 	}
 	group := filepath.Join(root, l.starvedGroup())
 	if err := os.Mkdir(group, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -80,10 +81,7 @@ func (l *Lab) throttle(name string) error {
 // unthrottle moves every process of the starved cgroup into the cgroup of the
 // calling process, and removes it; there may be none.
 func (l *Lab) unthrottle() error {
-	root, _, err := cpuController()
-	if err != nil {
-		return err
-	}
+	root := cpuRoot()
 	group := filepath.Join(root, l.starvedGroup())
 	pids, err := os.ReadFile(filepath.Join(group, "cgroup.procs"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -115,19 +113,30 @@ func joinGroup(group string, pid int) error {
 	return os.WriteFile(filepath.Join(group, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0o644)
 }
 
-// cpuController returns where cgroups of the CPU controller are made, and the
-// files and values that give one 5 % of a CPU: version 1 of cgroups where that
-// has the controller, version 2 elsewhere.
-func cpuController() (root string, quota map[string]string, err error) {
-	const v1, v2 = "/sys/fs/cgroup/cpu", "/sys/fs/cgroup"
+// cgroupV2 is where version 2 of cgroups is mounted when it is the only one.
+const cgroupV2 = "/sys/fs/cgroup"
+
+// cpuRoot returns where cgroups of the CPU controller are made: in version 1 of
+// cgroups where that has the controller, in version 2 elsewhere.
+func cpuRoot() string {
+	const v1 = "/sys/fs/cgroup/cpu"
 	if _, err := os.Stat(v1 + "/cgroup.procs"); err == nil {
-		return v1, map[string]string{"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "5000"}, nil
+		return v1
+	}
+	return cgroupV2
+}
+
+// cpuQuota returns the files and values that give a cgroup below root 5 % of a
+// CPU.
+func cpuQuota(root string) (map[string]string, error) {
+	if root != cgroupV2 {
+		return map[string]string{"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "5000"}, nil
 	}
 	// A group's children have the controllers that it passes on.
-	if err := os.WriteFile(v2+"/cgroup.subtree_control", []byte("+cpu"), 0o644); err != nil {
-		return "", nil, fmt.Errorf("no CPU controller, neither %s nor in %s: %w", v1, v2, err)
+	if err := os.WriteFile(root+"/cgroup.subtree_control", []byte("+cpu"), 0o644); err != nil {
+		return nil, fmt.Errorf("no CPU controller, neither of cgroups version 1 nor 2: %w", err)
 	}
-	return v2, map[string]string{"cpu.max": "5000 100000"}, nil
+	return map[string]string{"cpu.max": "5000 100000"}, nil
 }
 
 // ownGroup returns the cgroup of this process below the CPU controller's root.

@@ -109,13 +109,7 @@ func TestFaultsBreakWhatTheySay(t *testing.T) {
 // endpoints listen.
 func brokenLab(t *testing.T, cni string) *Lab {
 	t.Helper()
-	l := &Lab{Plan: newPlan(cni, testPrefix+"fault-"), StateDir: t.TempDir(), Out: io.Discard}
-	if _, err := l.remove(); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.MkdirAll(l.StateDir, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	l := &Lab{Plan: newPlan(cni, fmt.Sprintf("podnetfault%d-", os.Getpid())), StateDir: t.TempDir(), Out: io.Discard}
 	if err := l.changeState(func(*State) {}); err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,8 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Injected is a fault that is in the lab, an element of STATE/faults.json.
@@ -34,12 +36,33 @@ func (l *Lab) injectedFaults() ([]Injected, error) {
 	return all, nil
 }
 
-func (l *Lab) writeFaults(all []Injected) error {
-	b, err := json.MarshalIndent(all, "", "  ")
+// changeFaults lets change alter the list of faults; no other process changes
+// it meanwhile.
+func (l *Lab) changeFaults(change func([]Injected) []Injected) error {
+	lock, err := os.OpenFile(l.path("faults.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("faults: %w", err)
+	}
+	defer lock.Close()
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+		return fmt.Errorf("faults: lock: %w", err)
+	}
+	all, err := l.injectedFaults()
+	if err != nil {
+		return err
+	}
+	b, err := json.MarshalIndent(change(all), "", "  ")
 	if err != nil {
 		return fmt.Errorf("faults: %w", err)
 	}
 	return writeFile(l.path("faults.json"), b)
+}
+
+// forget takes a fault that is over from the list.
+func (l *Lab) forget(id, node string) error {
+	return l.changeFaults(func(all []Injected) []Injected {
+		return slices.DeleteFunc(all, func(i Injected) bool { return i.ID == id && i.Node == node })
+	})
 }
 
 // injectFault breaks the lab; an empty node is the fault's default. What is
@@ -61,17 +84,20 @@ func (l *Lab) injectFault(ctx context.Context, id, node string) error {
 	if _, err := l.readState(); err != nil {
 		return fmt.Errorf("no lab to break; make one with `lab up`: %w", err)
 	}
-	all, err := l.injectedFaults()
+	err = l.changeFaults(func(all []Injected) []Injected {
+		if slices.ContainsFunc(all, func(i Injected) bool { return i.ID == f.ID && i.Node == n.Name }) {
+			return all
+		}
+		return append(all, Injected{f.ID, n.Name, time.Now()})
+	})
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(all, func(i Injected) bool { return i.ID == f.ID && i.Node == n.Name }) {
-		if err := l.writeFaults(append(all, Injected{f.ID, n.Name, time.Now()})); err != nil {
-			return err
-		}
-	}
 	if err := f.Inject(ctx, l, n); err != nil {
 		return fmt.Errorf("inject %s on %s: %w", f.ID, n.Name, err)
+	}
+	if f.Passes {
+		return l.forget(f.ID, n.Name)
 	}
 	return nil
 }
@@ -83,17 +109,13 @@ func (l *Lab) clearFaults(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var left []Injected
 	var errs []error
 	for _, i := range slices.Backward(all) {
 		if err := l.clearFault(ctx, i); err != nil {
 			errs = append(errs, fmt.Errorf("clear %s on %s: %w", i.ID, i.Node, err))
-			left = append(left, i)
+			continue
 		}
-	}
-	slices.Reverse(left)
-	if len(all) > 0 {
-		errs = append(errs, l.writeFaults(left))
+		errs = append(errs, l.forget(i.ID, i.Node))
 	}
 	return errors.Join(errs...)
 }

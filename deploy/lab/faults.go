@@ -31,8 +31,10 @@ type Fault struct {
 	// shows that a fault which must not page was there at all.
 	MustSee string
 
-	// Inject breaks the node, and again changes nothing. A fault that passes
-	// by itself is over when Inject returns.
+	// Passes says that the fault is over when Inject returns.
+	Passes bool
+
+	// Inject breaks the node, and again changes nothing.
 	Inject func(ctx context.Context, l *Lab, n NodePlan) error
 
 	// Clear puts right what Inject did, all of it or the part that was done
@@ -98,13 +100,13 @@ func faults() []Fault {
 		{
 			ID: "exporter-restart", Title: "the agent is restarted", DefaultNode: "n2",
 			MustSee: `process_start_time_seconds{node="NODE"} > BEGAN - 1`,
-			Inject:  restartAgent, Clear: startAgent,
+			Passes:  true, Inject: restartAgent, Clear: startAgent,
 		},
 		{
 			ID: "prober-starved", Title: "the agent is stopped for 3 s, and then has 5 % of a CPU for 10 s", DefaultNode: "n2",
 			Symptom: "prober", Cause: "prober_impaired",
 			MustSee: `max_over_time(podnet_prober_impaired{node="NODE"}[2s]) == 1`,
-			Inject:  starveAgent, Clear: feedAgent,
+			Passes:  true, Inject: starveAgent, Clear: feedAgent,
 		},
 	}
 }
