@@ -3,9 +3,11 @@ package drops
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 )
 
@@ -38,13 +40,13 @@ func (f *functions) name(address uint64) string {
 // that is found nowhere is not looked for again: the kernel hides addresses
 // (kernel.kptr_restrict), or the function was of a module that is gone.
 func (f *functions) resolve(addresses []uint64) error {
-	found := make(map[uint64]symbol)
+	var wanted []symbol
 	for _, a := range addresses {
 		if _, ok := f.names[a]; !ok {
-			found[a] = symbol{}
+			wanted = append(wanted, symbol{address: a})
 		}
 	}
-	if len(found) == 0 {
+	if len(wanted) == 0 {
 		return nil
 	}
 	file, err := os.Open(f.path)
@@ -52,39 +54,48 @@ func (f *functions) resolve(addresses []uint64) error {
 		return fmt.Errorf("kernel symbols: %w", err)
 	}
 	defer file.Close()
-	if err := findSymbols(file, found); err != nil {
+	if err := findSymbols(file, wanted); err != nil {
 		return fmt.Errorf("kernel symbols: %s: %w", f.path, err)
 	}
-	for a, s := range found {
-		if s.name == "" {
-			s.name = unknown
+	for _, w := range wanted {
+		f.names[w.address] = unknown
+		if len(w.name) > 0 {
+			f.names[w.address] = string(w.name)
 		}
-		f.names[a] = s.name
 	}
 	return nil
 }
 
-// symbol is a function of the kernel and where it begins.
+// symbol is the function that an address lies in, and where that begins.
 type symbol struct {
-	start uint64
-	name  string
+	address uint64
+	start   uint64
+	name    []byte
 }
 
-// findSymbols sets each address in found to the last function that begins at
-// or before it. Lines are an address in hexadecimal, a type, a name, and for
-// modules "[module]"; types t, T, w and W are code. Suffixes that the compiler
-// added to the name (".isra.0", ".cold") are left out.
-func findSymbols(r io.Reader, found map[uint64]symbol) error {
+// findSymbols completes each symbol with the last function that begins at or
+// before its address. Lines are an address in hexadecimal, a type, a name, and
+// for modules "[module]"; types t, T, w and W are code. Suffixes that the
+// compiler added to the name (".isra.0", ".cold") are left out.
+//
+// The lines are many and nearly sorted, so that a name is not kept with all
+// addresses behind it, but with the next one; it goes on to the others last.
+func findSymbols(r io.Reader, wanted []symbol) error {
+	slices.SortFunc(wanted, func(a, b symbol) int { return cmp.Compare(a.address, b.address) })
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
 		start, name, ok := parseSymbol(lines.Bytes())
 		if !ok {
 			continue
 		}
-		for a, best := range found {
-			if start <= a && start > best.start {
-				found[a] = symbol{start, string(name)}
-			}
+		next, _ := slices.BinarySearchFunc(wanted, start, func(w symbol, start uint64) int { return cmp.Compare(w.address, start) })
+		if next < len(wanted) && start > wanted[next].start {
+			wanted[next].start, wanted[next].name = start, append(wanted[next].name[:0], name...)
+		}
+	}
+	for i := 1; i < len(wanted); i++ {
+		if before := wanted[i-1]; before.start > wanted[i].start {
+			wanted[i].start, wanted[i].name = before.start, before.name
 		}
 	}
 	return lines.Err()

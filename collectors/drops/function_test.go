@@ -3,6 +3,7 @@ package drops
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -46,6 +47,22 @@ func TestFunctions(t *testing.T) {
 			}
 		})
 	}
+
+	t.Run("many at once", func(t *testing.T) {
+		f := newFunctions(path)
+		var addresses []uint64
+		for _, tt := range slices.Backward(tests) {
+			addresses = append(addresses, tt.address, tt.address)
+		}
+		if err := f.resolve(addresses); err != nil {
+			t.Fatal(err)
+		}
+		for _, tt := range tests {
+			if got := f.name(tt.address); got != tt.want {
+				t.Errorf("%s: name(%#x) = %q; want %q", tt.name, tt.address, got, tt.want)
+			}
+		}
+	})
 
 	t.Run("the file is not read for what is known", func(t *testing.T) {
 		f.path = filepath.Join(t.TempDir(), "missing")
