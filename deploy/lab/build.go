@@ -13,9 +13,9 @@ import (
 // program is one that the lab runs and can build.
 type program struct {
 	name   string
-	path   string   // of the binary, below the checkout
-	args   []string // of go
-	always bool     // built even if it is there: its source is what is being worked on
+	path   string // of the binary, below the checkout
+	cmd    []string
+	always bool // built even if it is there: its source is what is being worked on
 }
 
 // programs returns what the lab runs, built as the Makefile does.
@@ -25,13 +25,16 @@ func programs() []program {
 		if err != nil {
 			panic(err) // both are relative and written here
 		}
-		return program{name: name, path: filepath.Join("bin", name), args: []string{
-			"build", "-C", module, "-tags", "remove_all_sd", "-trimpath", "-ldflags=-s -w", "-o", out, pkg,
+		return program{name: name, path: filepath.Join("bin", name), cmd: []string{
+			"go", "build", "-C", module, "-tags", "remove_all_sd", "-trimpath", "-ldflags=-s -w", "-o", out, pkg,
 		}}
 	}
+	exporter := []string{"go", "build", "-trimpath", "-o", "podnet_exporter", "./exporter"}
+	if _, err := exec.LookPath("make"); err == nil {
+		exporter = []string{"make", "--no-print-directory", "build"} // which also tells it its version
+	}
 	return []program{
-		{name: "podnet_exporter", path: "podnet_exporter", always: true,
-			args: []string{"build", "-trimpath", "-o", "podnet_exporter", "./exporter"}},
+		{name: "podnet_exporter", path: "podnet_exporter", always: true, cmd: exporter},
 		tool("prometheus", "tools", "github.com/prometheus/prometheus/cmd/prometheus"),
 		tool("alertmanager", "tools/alertmanager", "github.com/prometheus/alertmanager/cmd/alertmanager"),
 		tool("coredns", "tools/coredns", "."),
@@ -56,14 +59,14 @@ func (l *Lab) build(ctx context.Context) error {
 	return nil
 }
 
-// buildOne runs go build. It writes a line when it begins a first build, which
+// buildOne runs a program's build. It writes a line when it begins a first build, which
 // takes long, and one every 10 s while it lasts.
 func (l *Lab) buildOne(ctx context.Context, p program, first bool) error {
 	start := time.Now()
 	if first {
 		fmt.Fprintf(l.Out, "building %s from source; the first time takes minutes\n", p.name)
 	}
-	cmd := exec.CommandContext(ctx, "go", p.args...)
+	cmd := exec.CommandContext(ctx, p.cmd[0], p.cmd[1:]...)
 	cmd.Dir = l.Repo
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	var output bytes.Buffer
