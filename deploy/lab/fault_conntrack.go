@@ -40,7 +40,7 @@ func fillConntrack() error {
 	if err != nil {
 		return fmt.Errorf("fill conntrack table: %w", err)
 	}
-	defer c.Close()
+	defer c.Close() //nolint:errcheck // nothing is left to be sent
 	if err := c.FlushFilter(conntrack.Filter{Mark: fillMark, Mask: ^uint32(0)}); err != nil {
 		return fmt.Errorf("fill conntrack table: remove entries of an earlier fill: %w", err)
 	}
@@ -123,7 +123,7 @@ func emptyConntrack() error {
 	if err != nil {
 		return fmt.Errorf("empty conntrack table: %w", err)
 	}
-	defer c.Close()
+	defer c.Close() //nolint:errcheck // nothing is left to be sent
 	if err := c.FlushFilter(conntrack.Filter{Mark: fillMark, Mask: ^uint32(0)}); err != nil {
 		return fmt.Errorf("empty conntrack table: %w", err)
 	}
@@ -138,7 +138,7 @@ func createFlows(first, n uint32) error {
 	if err != nil {
 		return err
 	}
-	defer c.Close()
+	defer c.Close() //nolint:errcheck // nothing is left to be sent
 	numbered, err := flowTemplate()
 	if err != nil {
 		return err

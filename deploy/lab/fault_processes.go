@@ -71,7 +71,7 @@ func (l *Lab) signalAndWait(ctx context.Context, name string, sig unix.Signal) e
 	if err != nil {
 		return fmt.Errorf("%s (pid %d): %w", name, p.PID, err)
 	}
-	defer unix.Close(fd)
+	defer unix.Close(fd) //nolint:errcheck // it is open
 	if err := l.signal(name, sig); err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func (l *Lab) signal(name string, sig unix.Signal) error {
 	if err != nil {
 		return fmt.Errorf("%s (pid %d): %w", name, p.PID, err)
 	}
-	defer unix.Close(fd)
+	defer unix.Close(fd) //nolint:errcheck // it is open
 	if !p.running() { // the PID belongs to another program by now
 		return fmt.Errorf("%s: %w", name, errNotRunning)
 	}
