@@ -1,37 +1,35 @@
-# Reads `go test -v ./...` and prints a line per package, everything of a
-# package that failed, which tests were skipped and why, and last how many
-# tests passed and failed. Subtests count as tests.
+# Reads `go test -v ./...` and prints a line per package, what a package that
+# failed has written, which tests were skipped and why, and last how many tests
+# passed and failed. Subtests count as tests.
 
-function flush_package(failed) {
-	if (failed) printf "%s", text
-	text = ""
-}
+# What is left out of the text of a failed package: it is about tests that passed.
+/^=== (RUN|PAUSE|CONT|NAME)/ { next }
+/^ *--- PASS: / { passed++; next }
 
 { text = text $0 "\n" }
 
-/^ *--- PASS: / { passed++ }
 /^ *--- FAIL: / { failures++ }
 
-# The reason stands in the lines behind, or before them for a subtest.
-/^ *--- SKIP: / { skipped++; skip = $3; waiting = 1; next }
-waiting && /^ +[^ ]+\.go:[0-9]+: / {
-	reason = $0
-	sub(/^ +[^ ]+\.go:[0-9]+: /, "", reason)
-	why[reason] = why[reason] " " skip
-	count[reason]++
-	waiting = 0
+# A test says why it is skipped before it is.
+/^ +[^ ]+\.go:[0-9]+: / { said = $0; sub(/^ +[^ ]+\.go:[0-9]+: /, "", said) }
+/^ *--- SKIP: / { skipped++; count[said]++; who[said] = who[said] " " $3 }
+
+/^ok  \t/ { print; fflush(); text = "" }
+/^\?   \t/ { text = "" }
+/^FAIL\t/ {
+	printf "%s", text
+	fflush()
+	text = ""
+	broken++
+	if (/\[(build|setup) failed\]/) failures++
 }
 
-/^ok  \t/ { print; fflush(); flush_package(0) }
-/^\?   \t/ { flush_package(0) }
-/^\t[^ ]+\t+coverage:/ { flush_package(0) }
-/^FAIL\t/ { flush_package(1); fflush(); broken++; if (/\[(build|setup) failed\]/) failures++ }
-
 END {
-	flush_package(1)
 	if (skipped) {
 		printf "%d skipped:\n", skipped
-		for (reason in count) printf "  %d because: %s (%s )\n", count[reason], reason, why[reason]
+		for (reason in count) printf "  %d because: %s (%s )\n", count[reason], reason, who[reason]
+	} else {
+		print "none skipped"
 	}
 	if (broken && !failures) failures = broken # a crash, or a data race, fails no single test
 	printf "%d passed, %d failed\n", passed, failures

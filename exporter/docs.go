@@ -60,7 +60,7 @@ type docSection struct {
 func describedSections() ([]docSection, error) {
 	log := slog.New(slog.DiscardHandler)
 	namespaces := netns.NewTable(log)
-	defer namespaces.Close()
+	defer func() { _ = namespaces.Close() }()
 	c, err := newCollection(config.Default(), namespaces, &meshView{}, log)
 	if err != nil {
 		return nil, err

@@ -169,7 +169,7 @@ func (w *watch) errors() <-chan error {
 
 func (w *watch) close() {
 	if w.watcher != nil {
-		w.watcher.Close()
+		_ = w.watcher.Close()
 		w.watcher = nil
 	}
 }

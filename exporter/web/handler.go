@@ -116,7 +116,7 @@ func (h *pages) statusPage(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Write(page.Bytes())
+	_, _ = page.WriteTo(w) // the client went away
 }
 
 // ago says how long before now a time was, to the second. The zero time was

@@ -40,7 +40,7 @@ func Serve(ctx context.Context, log *slog.Logger, flags *toolkitweb.FlagConfig, 
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 	defer cancel()
 	if err := server.Shutdown(stop); err != nil {
-		server.Close()
+		_ = server.Close() // what is left is cut off
 	}
 	if err := <-served; err != nil && !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("web: %w", err)

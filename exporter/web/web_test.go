@@ -100,7 +100,7 @@ func TestPages(t *testing.T) {
 
 func TestStatusAsJSON(t *testing.T) {
 	rec := httptest.NewRecorder()
-	handler(t, fakeAgent{status: sampleStatus}).ServeHTTP(rec, httptest.NewRequest("GET", "/api/v1/status", nil))
+	handler(t, fakeAgent{status: sampleStatus}).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/api/v1/status", nil))
 	var got Status
 	if err := json.Unmarshal(rec.Body.Bytes(), &got); err != nil {
 		t.Fatalf("%v in %s", err, rec.Body)
@@ -240,7 +240,7 @@ func TestServeWithTLSAndPassword(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			req, err := http.NewRequestWithContext(t.Context(), "GET", "https://"+s.addr+"/metrics", nil)
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+s.addr+"/metrics", nil)
 			if err != nil {
 				t.Fatal(err)
 			}
