@@ -135,7 +135,12 @@ func (s *icmpSocket) open() error {
 	if s.receive, err = openRaw(domain, protocol, filter, unix.SOF_TIMESTAMPING_RX_SOFTWARE); err != nil {
 		return err
 	}
-	return setTypeFilter(s.receive, s.is6, replies...)
+	if err := setTypeFilter(s.receive, s.is6, replies...); err != nil {
+		return err
+	}
+	for s.in.read(s.receive, 0) > 0 { // what came before the filters
+	}
+	return nil
 }
 
 // openRaw opens a raw socket with a filter, kernel timestamps and a buffer

@@ -1,11 +1,13 @@
 package probers
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"os"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -180,4 +182,22 @@ func pair(t testing.TB) (near, far *space) {
 	near.address(t, "eth0", "10.9.0.1/24", "fd09::1/64")
 	far.address(t, "eth0", "10.9.0.2/24", "fd09::2/64")
 	return near, far
+}
+
+// unprivileged runs f on a thread in the namespace without any capability.
+func (s *space) unprivileged(t testing.TB, f func()) {
+	t.Helper()
+	s.do(func() {
+		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		var none [2]unix.CapUserData
+		if err := unix.Capset(&header, &none[0]); err != nil {
+			t.Error(err)
+			return
+		}
+		f()
+	})
+}
+
+func cancelled(t testing.TB) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(t.Context(), 10*time.Millisecond)
 }
