@@ -104,12 +104,15 @@ func poll(ctx context.Context, within time.Duration, done func(context.Context) 
 		if err == nil {
 			return nil
 		}
-		if ctx.Err() == nil { // else it only says that time is up
+		if ctx.Err() == nil || last == nil { // else it only says that time is up
 			last = err
 		}
 		select {
 		case <-ctx.Done():
-			return errors.Join(last, context.Cause(ctx))
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return fmt.Errorf("after %s: %w", within, last)
+			}
+			return context.Cause(ctx) // interrupted
 		case <-tick.C:
 		}
 	}

@@ -14,13 +14,15 @@ func printPage(w io.Writer, a Alert) {
 	line := strings.Repeat("-", pageWidth)
 	fmt.Fprintln(w, line)
 	fmt.Fprintf(w, "%s (%s, %s on %s)\n\n", strings.TrimSpace(a.Annotations["summary"]), a.Labels["severity"], a.Labels["cause"], a.Labels["node"])
-	for _, part := range []struct{ title, name string }{
-		{"", "description"},
-		{"Most likely: ", "likely_causes"},
-	} {
-		if text := strings.TrimSpace(a.Annotations[part.name]); text != "" {
-			fmt.Fprintf(w, "%s\n\n", wrap(part.title+items(text), pageWidth))
+	if text := strings.TrimSpace(a.Annotations["description"]); text != "" {
+		fmt.Fprintf(w, "%s\n\n", wrap(text, pageWidth))
+	}
+	if text := strings.TrimSpace(a.Annotations["likely_causes"]); text != "" {
+		fmt.Fprintf(w, "Most likely:\n")
+		for _, item := range items(text) {
+			fmt.Fprintf(w, "  %s\n", strings.ReplaceAll(wrap(item, pageWidth-5), "\n", "\n     "))
 		}
+		fmt.Fprintln(w)
 	}
 	// Commands and addresses are to be copied: never broken.
 	for _, part := range []struct{ title, name string }{
@@ -34,31 +36,31 @@ func printPage(w io.Writer, a Alert) {
 	fmt.Fprintln(w, line)
 }
 
-// items puts the second and every further item of a numbered list on a line of
-// its own: YAML has folded them into one.
-func items(text string) string {
+// items splits a numbered list, whose lines YAML has folded into one.
+func items(text string) []string {
+	var all []string
 	for n := 2; ; n++ {
-		begin := fmt.Sprintf(" %d. ", n)
-		if !strings.Contains(text, begin) {
-			return text
+		before, after, found := strings.Cut(text, fmt.Sprintf(" %d. ", n))
+		all = append(all, before)
+		if !found {
+			return all
 		}
-		text = strings.Replace(text, begin, "\n"+strings.Repeat(" ", len("Most likely: "))+begin[1:], 1)
+		text = fmt.Sprintf("%d. %s", n, after)
 	}
 }
 
 // wrap breaks each line of a text at blanks, so that none is longer than width
-// columns unless a single word is. A line's indent is that of its parts.
+// columns unless a single word is.
 func wrap(text string, width int) string {
 	var out []string
 	for _, paragraph := range strings.Split(text, "\n") {
-		indent := paragraph[:len(paragraph)-len(strings.TrimLeft(paragraph, " "))]
 		line := ""
 		for _, word := range strings.Fields(paragraph) {
 			if line != "" && len(line)+1+len(word) > width {
 				out, line = append(out, line), ""
 			}
 			if line == "" {
-				line = indent + word
+				line = word
 			} else {
 				line += " " + word
 			}

@@ -16,7 +16,6 @@ func TestWrap(t *testing.T) {
 		{"a long line breaks at the last blank that fits", "aaa bbb ccc", "aaa bbb\nccc", 7},
 		{"a word longer than the line gets a line of its own", "a bbbbbbbb c", "a\nbbbbbbbb\nc", 4},
 		{"lines that the text has stay", "a\nb", "a\nb", 10},
-		{"a line's indent is kept", "  aaa bbb", "  aaa\n  bbb", 5},
 		{"an empty text is one empty line", "", "", 10},
 	}
 	for _, tt := range tests {
@@ -46,8 +45,9 @@ Pods on n2 cannot be reached (page, firewall_drop on n2)
 
 Packets die on n2.
 
-Most likely: 1. A rule of the FORWARD hook.
-             2. A policy.
+Most likely:
+  1. A rule of the FORWARD hook.
+  2. A policy.
 
 Prove it: nft list ruleset
 Runbook:  https://example.org/runbook

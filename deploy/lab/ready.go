@@ -46,7 +46,7 @@ func (l *Lab) waitOne(ctx context.Context, c check) error {
 		if err == nil {
 			return nil
 		}
-		if ctx.Err() == nil { // else it only says that time is up
+		if ctx.Err() == nil || last == nil { // else it only says that time is up
 			last = err
 		}
 		p, gone := l.proc(c.process)
