@@ -35,6 +35,9 @@ func (l *Lab) status(ctx context.Context) error {
 	}
 	w.Flush()
 	l.printTargets(ctx, w)
+	if err := l.printInjected(w); err != nil {
+		return err
+	}
 	l.printAlerts(ctx, w)
 	l.printWhereToLook()
 	return nil
@@ -51,6 +54,19 @@ func (l *Lab) printTargets(ctx context.Context, w *tabwriter.Writer) {
 		fmt.Fprintf(w, "%s\t%s\t%s\n", t.ScrapeURL, t.Health, t.LastError)
 	}
 	w.Flush()
+}
+
+// printInjected prints the faults that are in the lab, if there are any.
+func (l *Lab) printInjected(w *tabwriter.Writer) error {
+	injected, err := l.injectedFaults()
+	if err != nil || len(injected) == 0 {
+		return err
+	}
+	fmt.Fprintln(w, "\nFAULT\tNODE\tSINCE")
+	for _, i := range injected {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", i.ID, i.Node, i.At.Local().Format("15:04:05"))
+	}
+	return w.Flush()
 }
 
 func (l *Lab) printAlerts(ctx context.Context, w *tabwriter.Writer) {
