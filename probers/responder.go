@@ -99,7 +99,7 @@ func (r *Responder) open() error {
 	if err != nil {
 		return err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }() // the gate has a duplicate
 	return gate.echo(c.(*net.UDPConn), newUDPEcho(r.opts, &r.counters))
 }
 

@@ -116,12 +116,12 @@ func (g *gate) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for fd := range g.open {
-		unix.Close(fd)
+		closeFD(fd)
 	}
 	clear(g.open)
 	for _, fd := range []*int{&g.waking, &g.listener, &g.udp, &g.epoll} {
 		if *fd >= 0 {
-			unix.Close(*fd)
+			closeFD(*fd)
 			*fd = -1
 		}
 	}
@@ -198,7 +198,7 @@ func (g *gate) keep(fd int) {
 		}
 	}
 	if err := g.watch(fd, unix.EPOLLIN|unix.EPOLLRDHUP); err != nil {
-		unix.Close(fd)
+		closeFD(fd)
 		return
 	}
 	g.number++
@@ -255,6 +255,6 @@ func (g *gate) closeFirst() bool {
 	}
 	delete(g.open, head.fd)
 	g.counters.silent.Add(1)
-	unix.Close(head.fd)
+	closeFD(head.fd)
 	return true
 }

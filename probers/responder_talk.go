@@ -13,8 +13,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 const (
@@ -78,7 +76,7 @@ func (t *talk) start(fd int) {
 	case t.slots <- struct{}{}:
 	default:
 		t.r.counters.overloaded.Add(1)
-		unix.Close(fd)
+		closeFD(fd)
 		return
 	}
 	c, err := netConn(fd)
@@ -88,7 +86,7 @@ func (t *talk) start(fd int) {
 	}
 	conn := &talkConn{Conn: c, in: bufio.NewReaderSize(c, 1024), t: t}
 	if !t.track(conn) {
-		conn.Close()
+		_ = conn.Close()
 		return
 	}
 	go func() {
@@ -114,27 +112,27 @@ func (t *talk) stop() {
 	t.mu.Lock()
 	t.stopped = true
 	for c := range t.open {
-		c.Conn.Close() // its own Close wants the lock, and is called by its user
+		_ = c.Conn.Close() // its own Close wants the lock, and is called by its user
 	}
 	t.mu.Unlock()
 	close(t.done)
-	t.server.Close()
+	_ = t.server.Close()
 	t.running.Wait()
 }
 
 // answer finds out what the peer speaks.
 func (t *talk) answer(c *talkConn) {
-	c.SetDeadline(time.Now().Add(talkTime))
+	_ = c.SetDeadline(time.Now().Add(talkTime))
 	if c.speaksHTTP() {
-		c.SetDeadline(time.Time{}) // the server sets its own
+		_ = c.SetDeadline(time.Time{}) // the server sets its own
 		select {
 		case t.requests <- c:
 		case <-t.done:
-			c.Close()
+			_ = c.Close()
 		}
 		return
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	if _, err := c.in.ReadSlice('\n'); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
 		return // reset, or took too long
 	}
@@ -145,7 +143,7 @@ func (t *talk) answer(c *talkConn) {
 	// Closing with something unread would reset the connection, and the peer
 	// might lose the answer.
 	if tcp, ok := c.Conn.(*net.TCPConn); ok {
-		tcp.CloseWrite()
+		_ = tcp.CloseWrite()
 	}
 	_, _ = io.CopyN(io.Discard, c, 64<<10)
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -213,7 +214,7 @@ func TestResponderKeepsSilentConnectionsWithoutGoroutines(t *testing.T) {
 	}
 	// The others are closed when they stay silent.
 	open[0].SetDeadline(time.Now().Add(4 * waitTime))
-	if _, err := open[0].Read(make([]byte, 1)); err != io.EOF && err == nil {
+	if _, err := open[0].Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("a silent connection ended with %v; want the end of the stream", err)
 	}
 	eventually(t, r, func(s ResponderStats) bool { return s.Silent > 0 })
