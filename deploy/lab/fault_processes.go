@@ -96,7 +96,7 @@ func (l *Lab) signal(name string, sig unix.Signal) error {
 		return fmt.Errorf("%s (pid %d): %w", name, p.PID, err)
 	}
 	defer unix.Close(fd) //nolint:errcheck // it is open
-	if !p.running() { // the PID belongs to another program by now
+	if !p.running() {    // the PID belongs to another program by now
 		return fmt.Errorf("%s: %w", name, errNotRunning)
 	}
 	if err := unix.PidfdSendSignal(fd, sig, nil, 0); err != nil {
