@@ -23,7 +23,7 @@ func (e *Engine) sendICMP(f *flight, size int) {
 		return
 	}
 	e.awaited(f)
-	if e.drain == 0 && !s.polled {
+	if e.drain == 0 && e.Batch > 0 {
 		e.drain = f.sent.mono + int64(e.Batch)
 	}
 }

@@ -80,7 +80,7 @@ func (e *Engine) handle(events []unix.EpollEvent, now moment) {
 // after a stop of the process the answers wait in the sockets.
 func (e *Engine) collect(now moment) {
 	expired := len(e.deadlines) > 0 && e.deadlines[0].at <= now.mono
-	if e.drain != 0 && (e.drain <= now.mono || expired) {
+	if due := e.drain != 0 && e.drain <= now.mono; due || expired && e.icmp > 0 {
 		e.readICMP(now)
 	}
 	for {
