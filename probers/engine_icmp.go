@@ -122,14 +122,14 @@ func (e *Engine) takeICMP(s *icmpSocket, i int, now moment) {
 	}
 	if !m.reply {
 		if !f.done {
-			e.finish(f, Result{Reason: reasonOfICMP(m.error, s.is6), ICMP: m.error})
+			e.finish(f, Result{Reason: reasonOfICMP(m.error, s.is6), ICMP: m.error, From: m.error.From})
 		}
 		return
 	}
 	rx := s.in.control(i).stamp
 	s.stamped = s.stamped || rx != 0
 	intact := stamped && s.icmpLength(i) == f.size && patternHolds(m.payload)
-	e.reply(f, verdictOn(f, m.from, intact), rx, now)
+	e.reply(f, Result{Reason: verdictOn(f, m.from, intact), From: m.from}, rx, now)
 }
 
 // probeOf returns the probe that a message belongs to, nil if to none of this
@@ -170,11 +170,12 @@ func verdictOn(f *flight, from netip.Addr, intact bool) Reason {
 	return OK
 }
 
-// reply reports a reply: as the outcome, as late, or as a duplicate.
-func (e *Engine) reply(f *flight, reason Reason, rx int64, now moment) {
-	if reason != OK {
+// reply reports a reply: as the outcome, as late, or as a duplicate. r holds
+// what its content says.
+func (e *Engine) reply(f *flight, r Result, rx int64, now moment) {
+	if r.Reason != OK {
 		if !f.done {
-			e.finish(f, Result{Reason: reason})
+			e.finish(f, r)
 		}
 		return
 	}
@@ -182,17 +183,20 @@ func (e *Engine) reply(f *flight, reason Reason, rx int64, now moment) {
 	if !exact {
 		e.stats.NoTimestamp++
 	}
+	r.Tag, r.RTT = f.tag, rtt
 	switch onTime := rtt <= f.timeout; {
 	case f.answered:
-		e.ready = append(e.ready, Result{Tag: f.tag, Event: Duplicate, RTT: rtt})
+		r.Event = Duplicate
+		e.ready = append(e.ready, r)
 		return
 	case !f.done && onTime:
-		e.finish(f, Result{RTT: rtt})
+		e.finish(f, r)
 	case !f.done:
 		e.finish(f, Result{Reason: e.noAnswer(f)})
 		fallthrough
 	default:
-		e.ready = append(e.ready, Result{Tag: f.tag, Event: Late, RTT: rtt})
+		r.Event = Late
+		e.ready = append(e.ready, r)
 	}
 	f.answered = true
 }

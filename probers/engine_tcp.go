@@ -75,7 +75,7 @@ func (e *Engine) settleTCP(number uint64, failed bool, now moment) {
 	// An ICMP error that arrived while the kernel was busy with the socket is
 	// kept, but does not end the connection.
 	if icmp, reason := connectionError(f.fd, f.to.Addr().Is6()); reason != OK {
-		e.finish(f, Result{Reason: reason, ICMP: icmp, Retransmits: e.info.retransmits()})
+		e.finish(f, Result{Reason: reason, ICMP: icmp, From: icmp.From, Retransmits: e.info.retransmits()})
 	}
 }
 
@@ -93,7 +93,7 @@ func (e *Engine) judgeTCP(f *flight, now moment) bool {
 		e.failTCP(f, socketError(f.fd), e.info.retransmits())
 		return true
 	}
-	r := Result{RTT: e.info.rtt(), Retransmits: e.info.retransmits()}
+	r := Result{RTT: e.info.rtt(), Retransmits: e.info.retransmits(), From: f.to.Addr()}
 	inTime := now.mono-f.sent.mono <= int64(f.timeout) || e.info.took(f.sent.mono, now.mono) <= f.timeout
 	switch {
 	case !inTime:
@@ -118,9 +118,11 @@ func (e *Engine) failTCP(f *flight, errno unix.Errno, retransmits int) {
 	icmp, reason := connectionError(f.fd, f.to.Addr().Is6())
 	switch {
 	case reason != OK:
-		r.Reason, r.ICMP = reason, icmp
+		r.Reason, r.ICMP, r.From = reason, icmp, icmp.From
 	case errno == unix.EADDRNOTAVAIL && !hasSource(f.to, &e.address):
 		r.Reason = NoRoute
+	case errno == unix.ECONNREFUSED, errno == unix.ECONNRESET:
+		r.From = f.to.Addr()
 	case errno == unix.ETIMEDOUT:
 		r.Reason = e.noAnswer(f)
 	}
@@ -134,7 +136,7 @@ func (e *Engine) expireTCP(f *flight, now moment) {
 		return
 	}
 	if icmp, reason := connectionError(f.fd, f.to.Addr().Is6()); reason != OK {
-		e.finish(f, Result{Reason: reason, ICMP: icmp, Retransmits: e.info.retransmits()})
+		e.finish(f, Result{Reason: reason, ICMP: icmp, From: icmp.From, Retransmits: e.info.retransmits()})
 		return
 	}
 	e.finish(f, Result{Reason: e.noAnswer(f), Retransmits: e.info.retransmits()})

@@ -43,7 +43,7 @@ func socket(domain, kind, protocol int) (int, unix.Errno) {
 }
 
 func closeFD(fd int) {
-	unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
+	_, _, _ = unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
 }
 
 // mmsghdr is struct mmsghdr of recvmmsg(2).
@@ -81,7 +81,7 @@ func epollCtl(epoll, operation, fd int, event *unix.EpollEvent) unix.Errno {
 // setTimer makes a timerfd expire once, after the given time.
 func setTimer(fd int, after time.Duration) {
 	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(int64(after))}
-	unix.RawSyscall6(unix.SYS_TIMERFD_SETTIME, uintptr(fd), 0, uintptr(unsafe.Pointer(&spec)), 0, 0, 0)
+	_, _, _ = unix.RawSyscall6(unix.SYS_TIMERFD_SETTIME, uintptr(fd), 0, uintptr(unsafe.Pointer(&spec)), 0, 0, 0)
 }
 
 // sockaddr is a socket address in the kernel's form, of either family.

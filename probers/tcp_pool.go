@@ -7,7 +7,7 @@ import (
 )
 
 // maxIdle is how many sockets a pool keeps.
-const maxIdle = 64
+const maxIdle = 256
 
 // tcpPool keeps the sockets of one address family that have been used and may
 // be used again. To dissolve a connection and connect anew costs about half of
