@@ -34,8 +34,13 @@ func main() {
 	// A goroutine that enters another network namespace takes its thread with
 	// it. That must never be the main thread, which is what /proc/self shows.
 	runtime.LockOSThread()
-	err := run(os.Args[1:], os.Stdout, os.Stderr)
-	if err != nil {
+	var err error
+	if c, args := familiar(os.Args); c != nil {
+		err = c.run(args, os.Stdout, os.Stderr)
+	} else {
+		err = run(os.Args[1:], os.Stdout, os.Stderr)
+	}
+	if status := exitStatus(0); err != nil && !errors.As(err, &status) {
 		fmt.Fprintf(os.Stderr, "podnet_exporter: %v\n", err)
 	}
 	os.Exit(exitCode(err))
@@ -43,10 +48,15 @@ func main() {
 
 // exitCode returns the code for what run returned.
 func exitCode(err error) int {
-	var usage usageError
+	var (
+		usage  usageError
+		status exitStatus
+	)
 	switch {
 	case err == nil:
 		return 0
+	case errors.As(err, &status):
+		return int(status)
 	case errors.As(err, &usage):
 		return exitUsage
 	}
@@ -85,6 +95,9 @@ func run(args []string, stdout, stderr io.Writer) error {
 		respondCommand(app),
 		checkConfigCommand(app, stdout),
 		metricsDocCommand(app, stdout),
+	}
+	for _, c := range familiarCommands() {
+		commands = append(commands, c.addToHelp(app))
 	}
 
 	name, err := app.Parse(args)
