@@ -14,8 +14,8 @@ func (e *Engine) sendICMP(f *flight, size int) {
 		e.finish(f, Result{Reason: Impaired})
 		return
 	}
-	if s.nextKey-s.readKey >= unreadKeys {
-		s.readStamps(&e.flights) // before the error queue is full
+	if s.sender.full() {
+		s.sender.readStamps(&e.flights)
 	}
 	f.sent = e.now()
 	if errno := s.echo(f, icmpSize(size, is6)); errno != 0 {
@@ -66,9 +66,9 @@ func (e *Engine) pollSockets() {
 		}
 		var errno unix.Errno
 		if s.polled {
-			errno = e.wait.remove(s.receive)
+			errno = e.wait.remove(s.fd)
 		} else {
-			errno = e.wait.add(s.receive, unix.EPOLLIN, icmpEvent4-uint64(i))
+			errno = e.wait.add(s.fd, unix.EPOLLIN, icmpEvent4-uint64(i))
 		}
 		if errno == 0 {
 			s.polled = !s.polled
@@ -83,9 +83,9 @@ func (e *Engine) readICMP(now moment) {
 			continue
 		}
 		for {
-			n := s.in.read(s.receive, unix.MSG_TRUNC)
+			n := s.read()
 			if n > 0 {
-				s.readStamps(&e.flights)
+				s.sender.readStamps(&e.flights)
 			}
 			for i := range n {
 				e.takeICMP(s, i, now)
@@ -126,8 +126,7 @@ func (e *Engine) takeICMP(s *icmpSocket, i int, now moment) {
 		}
 		return
 	}
-	rx := s.in.control(i).stamp
-	s.stamped = s.stamped || rx != 0
+	rx := s.stamp(i)
 	intact := stamped && s.icmpLength(i) == f.size && patternHolds(m.payload)
 	e.reply(f, Result{Reason: verdictOn(f, m.from, intact), From: m.from}, rx, now)
 }
@@ -183,7 +182,10 @@ func (e *Engine) reply(f *flight, r Result, rx int64, now moment) {
 	if !exact {
 		e.stats.NoTimestamp++
 	}
-	r.Tag, r.RTT = f.tag, rtt
+	if r.Delay > rtt || r.Delay < 0 {
+		r.Delay = 0 // the responder's clock was stepped
+	}
+	r.Tag, r.RTT = f.tag, rtt-r.Delay
 	switch onTime := rtt <= f.timeout; {
 	case f.answered:
 		r.Event = Duplicate

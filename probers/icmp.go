@@ -14,8 +14,6 @@ const (
 	batchSize     = 32      // messages per recvmmsg
 	captured      = 2048    // bytes kept of a reply: all, unless the probe was a jumbo frame
 	receiveBuffer = 1 << 21 // bytes of socket buffer, as the kernel counts them
-	keyRing       = 1 << 12 // TX timestamps that may wait to be read
-	unreadKeys    = keyRing / 4
 )
 
 // icmpSocket sends and receives the ICMP probes of one address family.
@@ -28,18 +26,10 @@ type icmpSocket struct {
 	is6       bool
 	id        uint16
 	cookie    uint32
-	send      int
-	receive   int
-	polled    bool   // the receiving socket is in the epoll set: replies are not batched
-	stamped   bool   // a reply had an RX timestamp
-	drops     uint32 // replies lost to a full buffer so far
-	nextKey   uint32 // the kernel's number for the next send
-	readKey   uint32 // nextKey when TX timestamps were last read
-	keys      []uint64
+	receiver
+	sender    sender
 	packet    []byte // the message to send, with the pattern in place
 	addresses sockaddr
-	in        inbox // replies
-	stamps    inbox // TX timestamps
 }
 
 // inbox is the memory that recvmmsg fills.
@@ -98,11 +88,10 @@ func (in *inbox) control(i int) control {
 // calling thread. Needs CAP_NET_RAW.
 func openICMP(is6 bool, id uint16, cookie uint32) (*icmpSocket, error) {
 	s := &icmpSocket{
-		is6: is6, id: id, cookie: cookie, send: -1, receive: -1,
-		keys:   make([]uint64, keyRing),
-		packet: make([]byte, captured),
-		in:     newInbox(captured),
-		stamps: newInbox(1),
+		is6: is6, id: id, cookie: cookie,
+		receiver: newReceiver(),
+		sender:   newSender(),
+		packet:   make([]byte, captured),
 	}
 	fillPattern(s.packet)
 	if err := s.open(); err != nil {
@@ -122,24 +111,22 @@ func (s *icmpSocket) open() error {
 		replies = []uint8{echoReply6, unreachable6, packetTooBig6, timeExceeded6, parameterProblem6}
 	}
 	var err error
-	if s.send, err = openRaw(domain, protocol, nothing(), unix.SOF_TIMESTAMPING_TX_SOFTWARE|
-		unix.SOF_TIMESTAMPING_OPT_ID|unix.SOF_TIMESTAMPING_OPT_TSONLY); err != nil {
+	if s.sender.fd, err = openRaw(domain, protocol, nothing(), txStamps); err != nil {
 		return err
 	}
-	if err := setTypeFilter(s.send, s.is6); err != nil {
+	if err := setTypeFilter(s.sender.fd, s.is6); err != nil {
 		return err
 	}
 	if err := s.neverFragment(); err != nil {
 		return err
 	}
-	if s.receive, err = openRaw(domain, protocol, filter, unix.SOF_TIMESTAMPING_RX_SOFTWARE); err != nil {
+	if s.fd, err = openRaw(domain, protocol, filter, unix.SOF_TIMESTAMPING_RX_SOFTWARE); err != nil {
 		return err
 	}
-	if err := setTypeFilter(s.receive, s.is6, replies...); err != nil {
+	if err := setTypeFilter(s.fd, s.is6, replies...); err != nil {
 		return err
 	}
-	for s.in.read(s.receive, 0) > 0 { // what came before the filters
-	}
+	s.forget()
 	return nil
 }
 
@@ -176,19 +163,15 @@ func (s *icmpSocket) neverFragment() error {
 	if s.is6 {
 		level, name = unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER
 	}
-	if err := unix.SetsockoptInt(s.send, level, name, unix.IP_PMTUDISC_PROBE); err != nil {
+	if err := unix.SetsockoptInt(s.sender.fd, level, name, unix.IP_PMTUDISC_PROBE); err != nil {
 		return fmt.Errorf("forbid fragments: %w", err)
 	}
 	return nil
 }
 
 func (s *icmpSocket) close() {
-	if s.send >= 0 {
-		closeFD(s.send)
-	}
-	if s.receive >= 0 {
-		closeFD(s.receive)
-	}
+	s.sender.close()
+	s.receiver.close()
 }
 
 // echo sends the probe's echo request.
@@ -198,64 +181,10 @@ func (s *icmpSocket) echo(f *flight, size int) unix.Errno {
 		fillPattern(s.packet)
 	}
 	f.size = size
-	f.txKey = s.nextKey
 	packet := s.packet[:size]
 	writeEcho(packet, s.is6, s.id, s.cookie, f.number)
 	to, length := s.addresses.set(f.to.Addr(), 0)
-	errno := sendto(s.send, packet, to, length)
-	if errno != 0 {
-		s.restartKeys()
-		return errno
-	}
-	s.keys[s.nextKey%keyRing] = f.number
-	s.nextKey++
-	return 0
-}
-
-// restartKeys makes the kernel count sends from 0 again: whether a send that
-// failed was counted depends on where it failed.
-func (s *icmpSocket) restartKeys() {
-	const flags = unix.SOF_TIMESTAMPING_TX_SOFTWARE | unix.SOF_TIMESTAMPING_OPT_TSONLY | unix.SOF_TIMESTAMPING_SOFTWARE
-	_ = unix.SetsockoptInt(s.send, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, flags)
-	_ = unix.SetsockoptInt(s.send, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, flags|unix.SOF_TIMESTAMPING_OPT_ID)
-	s.nextKey, s.readKey = 0, 0
-}
-
-// readStamps gives the TX timestamps that wait in the error queue to their
-// probes.
-func (s *icmpSocket) readStamps(r *ring) {
-	if s.readKey == s.nextKey {
-		return
-	}
-	s.readKey = s.nextKey
-	for {
-		n := s.stamps.read(s.send, unix.MSG_ERRQUEUE)
-		for i := range n {
-			c := s.stamps.control(i)
-			if c.err.Origin != unix.SO_EE_ORIGIN_TIMESTAMPING || c.stamp == 0 {
-				continue
-			}
-			key := c.err.Data
-			if f := r.find(s.keys[key%keyRing]); f != nil && f.txKey == key && f.kind == ICMP {
-				f.tx = c.stamp
-			}
-		}
-		if n < batchSize {
-			return
-		}
-	}
-}
-
-// overflowed says whether the kernel dropped replies for want of buffer since
-// the last call, and how many.
-func (s *icmpSocket) overflowed() uint32 {
-	var info [unix.SK_MEMINFO_VARS]uint32
-	if getsockopt(s.receive, unix.SOL_SOCKET, unix.SO_MEMINFO, unsafe.Pointer(&info), uint32(unsafe.Sizeof(info))) != 0 {
-		return 0
-	}
-	dropped := info[unix.SK_MEMINFO_DROPS] - s.drops
-	s.drops += dropped
-	return dropped
+	return s.sender.send(f, packet, to, length)
 }
 
 // message parses reply i of the inbox.
