@@ -45,6 +45,7 @@ type Engine struct {
 	sockets   [2]*icmpSocket
 	err       error
 	pools     [2]tcpPool
+	udp       udpProbes
 	address   sockaddr
 
 	flights   ring
@@ -93,6 +94,7 @@ func NewEngine() (*Engine, error) {
 		home:      at,
 		wait:      wait,
 		pools:     [2]tcpPool{{is6: false}, {is6: true}},
+		udp:       newUDPProbes(),
 		id:        uint16(rand.Uint32()),
 		cookie:    rand.Uint32(),
 		ephemeral: firstLocalPort(),
@@ -120,6 +122,9 @@ func (e *Engine) Send(p Probe) {
 		e.sendICMP(f, p.Size)
 	case p.Kind == TCP && f.to.Addr().IsValid():
 		e.sendTCP(f)
+	case p.Kind == UDP && f.to.Addr().IsValid():
+		f.port = uint8(p.Flow % udpPorts)
+		e.sendUDP(f, p)
 	default:
 		e.err = fmt.Errorf("probe of kind %d to %s: not possible", p.Kind, p.To)
 		e.finish(f, Result{Reason: Impaired})
@@ -147,6 +152,9 @@ func (e *Engine) finish(f *flight, r Result) {
 	e.inFlight--
 	if f.kind == ICMP {
 		e.icmp--
+	}
+	if f.flow != nil {
+		e.doneUDP(f, &r)
 	}
 	r.Tag, r.Event = f.tag, Done
 	e.ready = append(e.ready, r)
@@ -183,6 +191,7 @@ func (e *Engine) Close() error {
 	for i := range e.pools {
 		e.pools[i].close()
 	}
+	e.udp.each(func(s *udpSocket) { closeFD(s.fd) })
 	e.wait.close()
 	if err := e.home.file.Close(); err != nil {
 		return fmt.Errorf("probe engine: %w", err)

@@ -16,11 +16,19 @@ type flight struct {
 	answered bool   // a good reply was seen
 	watched  bool   // TCP: the socket is in the epoll set
 	fd       int    // TCP: the socket while not done
-	txKey    uint32 // ICMP: the kernel's number of the send, see timestamp.go
+	txKey    uint32 // ICMP, UDP: the kernel's number of the send, see timestamp.go
 	size     int    // ICMP: bytes of the ICMP message
-	tx       int64  // ICMP: when the kernel gave it to the device, wall clock in ns; 0 if unknown
+	tx       int64  // when the kernel gave it to the device, wall clock in ns; 0 if unknown
 	sent     moment // just before the system call that sent it
 	timeout  time.Duration
+
+	// Of UDP only:
+	flow     *udpFlow // nil until it was sent
+	port     uint8    // source port, of udpPorts
+	bad      bool     // its target sent something that is no reply
+	sequence uint64   // of the flow
+	counted  uint64   // the responder's count in the first reply
+	identity uint64   // expected, 0: any
 }
 
 // moment is one instant by two clocks.

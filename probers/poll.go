@@ -14,6 +14,7 @@ func (e *Engine) Poll(until time.Time, out []Result) []Result {
 	now := e.now()
 	e.late(e.left, now)
 	e.pollSockets()
+	e.pollUDP()
 	limit := int64(until.Sub(e.base))
 	for {
 		due := e.due(limit)
@@ -63,7 +64,7 @@ func (e *Engine) handle(events []unix.EpollEvent, now moment) {
 		for _, event := range events {
 			switch number := eventNumber(event); number {
 			case wakeEvent, timerEvent:
-			case icmpEvent4, icmpEvent6:
+			case icmpEvent4, icmpEvent6, udpEvent:
 				e.drain = now.mono // collect reads the sockets
 			default:
 				e.settleTCP(number, event.Events&unix.EPOLLERR != 0, now)
@@ -80,7 +81,8 @@ func (e *Engine) handle(events []unix.EpollEvent, now moment) {
 // after a stop of the process the answers wait in the sockets.
 func (e *Engine) collect(now moment) {
 	expired := len(e.deadlines) > 0 && e.deadlines[0].at <= now.mono
-	if due := e.drain != 0 && e.drain <= now.mono; due || expired && e.icmp > 0 {
+	if due := e.drain != 0 && e.drain <= now.mono; due || expired && e.icmp+e.udp.inFlight > 0 {
+		e.readUDP(now)
 		e.readICMP(now)
 	}
 	for {
@@ -98,7 +100,7 @@ func (e *Engine) collect(now moment) {
 			e.expire(f, now)
 		}
 	}
-	if e.icmp > 0 && e.drain == 0 && e.Batch > 0 {
+	if e.icmp+e.udp.inFlight > 0 && e.drain == 0 && e.Batch > 0 {
 		e.drain = now.mono + int64(e.Batch) // somebody has not answered yet
 	}
 }
@@ -106,6 +108,10 @@ func (e *Engine) collect(now moment) {
 func (e *Engine) expire(f *flight, now moment) {
 	if f.kind == TCP {
 		e.expireTCP(f, now)
+		return
+	}
+	if f.kind == UDP {
+		e.expireUDP(f)
 		return
 	}
 	e.finish(f, Result{Reason: e.noAnswer(f)})

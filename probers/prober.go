@@ -17,11 +17,11 @@ type Kind uint8
 // The kinds of probe. The zero Kind is no probe at all, so that a forgotten
 // field is found and not sent as something else.
 const (
-	ICMP Kind = iota + 1 // echo request and reply (RFC 792, RFC 4443)
-	TCP                  // three-way handshake, closed with a reset (paping)
-	UDP                  // a keyed packet to a responder, which echoes it with its own counters
-	TraceUDP             // a UDP packet to a port where nobody listens (traceroute, mtr -u)
-	TraceTCP             // a single SYN, sent and answered past the kernel's TCP (mtr -T)
+	ICMP     Kind = iota + 1 // echo request and reply (RFC 792, RFC 4443)
+	TCP                      // three-way handshake, closed with a reset (paping)
+	UDP                      // a keyed packet to a responder, which echoes it with its own counters
+	TraceUDP                 // a UDP packet to a port where nobody listens (traceroute, mtr -u)
+	TraceTCP                 // a single SYN, sent and answered past the kernel's TCP (mtr -T)
 )
 
 // String returns the kind as it stands in the label "probe".
@@ -51,6 +51,7 @@ type Probe struct {
 
 	TTL          uint8  // time to live, or hop limit, of the packet; 0 means 64
 	Flow         uint16 // equal flows to one target take one way through equal-cost paths, and others may take another; 0 is a flow too
+	Identity     uint64 // UDP: who is to answer, see UDPIdentity; 0: anybody with the cluster's key
 	DontFragment bool   // send with DF and past what the kernel thinks of the path MTU; not used by TCP and TraceTCP
 }
 
@@ -75,6 +76,13 @@ type Result struct {
 	Retransmits int           // SYNs that TCP had to send again: each is a lost packet, not latency
 	ICMP        ICMPError     // the ICMP error that ended the probe, if one did
 	From        netip.Addr    // who answered, with a reply or an ICMP error; invalid if nobody did
+
+	// Of UDP only:
+	Delay     time.Duration // how long the responder kept the packet; not part of RTT
+	Lost      Losses        // earlier losses of the flow whose direction this event tells
+	Reordered Ways          // where a later packet of the flow overtook this one
+	Doubled   Ways          // of a Duplicate: which packet came twice, the request or the reply
+	OneWay    OneWay        // by the clocks of both ends
 }
 
 // ICMPError is an ICMP or ICMPv6 error message about a probe. The zero value

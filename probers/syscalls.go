@@ -52,14 +52,24 @@ type mmsghdr struct {
 	length uint32 // bytes of the message; more than the buffer holds with MSG_TRUNC
 }
 
-// recvmmsg returns how many messages there were, 0 if none or on an error.
+// recvmmsg returns how many messages there were, 0 if none or on an error. The
+// error of a socket, such as an ICMP error about what it sent, is reported
+// once and is not about the messages that wait: then it tries again.
 func recvmmsg(fd int, messages []mmsghdr, flags int) int {
-	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(messages))),
-		uintptr(len(messages)), uintptr(flags|unix.MSG_DONTWAIT), 0, 0)
+	n, errno := tryRecvmmsg(fd, messages, flags)
+	if errno != 0 && errno != unix.EAGAIN {
+		n, errno = tryRecvmmsg(fd, messages, flags)
+	}
 	if errno != 0 {
 		return 0
 	}
-	return int(n)
+	return n
+}
+
+func tryRecvmmsg(fd int, messages []mmsghdr, flags int) (int, unix.Errno) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(messages))),
+		uintptr(len(messages)), uintptr(flags|unix.MSG_DONTWAIT), 0, 0)
+	return int(n), errno
 }
 
 // epollWait returns how many events there are now.

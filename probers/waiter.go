@@ -42,6 +42,7 @@ const (
 	timerEvent = ^uint64(1)
 	icmpEvent4 = ^uint64(2)
 	icmpEvent6 = ^uint64(3)
+	udpEvent   = ^uint64(4)
 )
 
 func newWaiter() (*waiter, error) {

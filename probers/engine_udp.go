@@ -1,0 +1,334 @@
+package probers
+
+import (
+	"encoding/binary"
+	"errors"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrNoKey is the error of an engine that is to send UDP probes without a key.
+var ErrNoKey = errors.New("udp: no key of the cluster is set")
+
+// udpProbes is the part of an engine that sends UDP probes.
+type udpProbes struct {
+	codec    *UDPCodec // nil without a key
+	sockets  [2][udpPorts]udpSocket
+	flows    flowTable
+	inFlight int
+	stamped  bool // a reply had an RX timestamp
+	packet   []byte
+	in       inbox // replies; made for the largest probe so far
+	errors   inbox // TX timestamps and ICMP errors
+}
+
+func newUDPProbes() udpProbes {
+	u := udpProbes{flows: newUDPFlows(maxUDPFlows)}
+	for family := range u.sockets {
+		for port := range u.sockets[family] {
+			u.sockets[family][port] = udpSocket{fd: -1, is6: family == 1, port: uint8(port)}
+		}
+	}
+	return u
+}
+
+// SetKey sets the key of the cluster, which UDP probes need. Without one, or
+// with an empty one, they are Impaired and Err is [ErrNoKey]. It must not be
+// called while UDP probes are in flight.
+func (e *Engine) SetKey(key []byte) {
+	if e.udp.codec = nil; len(key) > 0 {
+		e.udp.codec = NewUDPCodec(key)
+	}
+}
+
+func (e *Engine) sendUDP(f *flight, p Probe) {
+	u := &e.udp
+	s, err := e.udpSocket(f)
+	if err == nil && u.codec == nil {
+		err = ErrNoKey
+	}
+	if errors.Is(err, unix.EAFNOSUPPORT) {
+		e.finish(f, Result{Reason: NoRoute})
+		return
+	}
+	if err != nil {
+		e.err = err
+		e.finish(f, Result{Reason: Impaired})
+		return
+	}
+	if s.nextKey-s.readKey >= udpUnread {
+		e.readUDPErrors(s)
+	}
+	f.flow = u.flows.use(udpKey{f.to, f.port})
+	f.identity, f.sequence = p.Identity, f.flow.last+1
+	s.options(p.TTL, p.DontFragment)
+	packet := u.request(f, udpSize(p.Size, s.is6))
+	to, length := e.address.set(f.to.Addr(), f.to.Port())
+	f.sent, f.txKey = e.now(), s.nextKey
+	if errno := s.send(f.number, packet, to, length); errno != 0 {
+		// An ICMP error about an earlier packet of the socket is reported here,
+		// and once.
+		e.readUDPErrors(s)
+		f.sent, f.txKey = e.now(), s.nextKey
+		if errno = s.send(f.number, packet, to, length); errno != 0 {
+			f.flow = nil
+			e.finish(f, Result{Reason: reasonOfSendErrno(errno)})
+			return
+		}
+	}
+	f.flow.last, f.flow.newest = f.sequence, f.number
+	f.flow.loss.Sent(f.sequence)
+	u.inFlight++
+	s.inFlight++
+	e.awaited(f)
+	if e.drain == 0 && e.Batch > 0 {
+		e.drain = f.sent.mono + int64(e.Batch)
+	}
+}
+
+// request writes the packet of a probe.
+func (u *udpProbes) request(f *flight, size int) []byte {
+	if size > len(u.packet) {
+		u.packet = make([]byte, size)
+	}
+	if room := len(u.in.buffers) / batchSize; size > room {
+		u.in = newInbox(max(size, captured))
+	}
+	if len(u.errors.messages) == 0 {
+		u.errors = newInbox(udpQuoted)
+	}
+	packet := u.packet[:size]
+	binary.BigEndian.PutUint64(packet[udpStampAt:], f.number)
+	u.codec.Marshal(packet, UDPPacket{
+		Type: UDPRequest, Flow: f.flow.id, Sequence: f.sequence, Sent: time.Now().UnixNano(),
+	})
+	return packet
+}
+
+// udpSocket returns the socket that a probe leaves from, opened at its first
+// use.
+func (e *Engine) udpSocket(f *flight) (*udpSocket, error) {
+	s := e.udp.socket(f)
+	if s.fd < 0 {
+		if err := e.home.inside(s.open); err != nil {
+			return nil, err
+		}
+		e.pollUDP()
+	}
+	return s, nil
+}
+
+func (u *udpProbes) socket(f *flight) *udpSocket {
+	if f.to.Addr().Is6() {
+		return &u.sockets[1][f.port]
+	}
+	return &u.sockets[0][f.port]
+}
+
+// each calls f with every open socket.
+func (u *udpProbes) each(f func(*udpSocket)) {
+	for family := range u.sockets {
+		for port := range u.sockets[family] {
+			if s := &u.sockets[family][port]; s.fd >= 0 {
+				f(s)
+			}
+		}
+	}
+}
+
+// pollUDP is pollSockets for UDP.
+func (e *Engine) pollUDP() {
+	want := e.Batch == 0 || !e.udp.stamped
+	e.udp.each(func(s *udpSocket) {
+		if s.polled == want {
+			return
+		}
+		var errno unix.Errno
+		if s.polled {
+			errno = e.wait.remove(s.fd)
+		} else {
+			errno = e.wait.add(s.fd, unix.EPOLLIN, udpEvent)
+		}
+		if errno == 0 {
+			s.polled = want
+		}
+	})
+}
+
+// readUDP reads everything that has arrived and is awaited.
+func (e *Engine) readUDP(now moment) {
+	e.udp.each(func(s *udpSocket) {
+		if s.inFlight == 0 && !s.polled {
+			return
+		}
+		e.readUDPErrors(s)
+		for {
+			n := e.udp.in.read(s.fd, unix.MSG_TRUNC)
+			for i := range n {
+				e.takeUDP(s, i, now)
+			}
+			if n < batchSize {
+				break
+			}
+			if n := s.overflowed(); n > 0 {
+				e.stats.Drops += uint64(n)
+				e.windows.add(window{from: e.lastRead, to: now.mono})
+			}
+		}
+	})
+}
+
+// readUDPErrors empties a socket's error queue.
+func (e *Engine) readUDPErrors(s *udpSocket) {
+	s.readKey = s.nextKey
+	in := &e.udp.errors
+	if len(in.messages) == 0 {
+		return // nothing was ever sent
+	}
+	for {
+		n := in.read(s.fd, unix.MSG_ERRQUEUE)
+		for i := range n {
+			c := in.control(i)
+			switch c.err.Origin {
+			case unix.SO_EE_ORIGIN_TIMESTAMPING:
+				if f := e.flights.find(s.keys[c.err.Data%udpKeys]); f != nil && f.txKey == c.err.Data && f.kind == UDP {
+					f.tx = c.stamp
+				}
+			case unix.SO_EE_ORIGIN_ICMP, unix.SO_EE_ORIGIN_ICMP6:
+				e.failUDP(s, i, c)
+			}
+		}
+		if n < batchSize {
+			return
+		}
+	}
+}
+
+// takeUDP works on received message i.
+func (e *Engine) takeUDP(s *udpSocket, i int, now moment) {
+	in := &e.udp.in
+	from := in.source(i)
+	p, err := e.udp.codec.Parse(in.data(i))
+	if err != nil || p.Type != UDPReply || int(in.messages[i].length) < udpPayload {
+		e.badUDP(s, from)
+		return
+	}
+	f := e.flights.find(binary.BigEndian.Uint64(in.data(i)[udpStampAt:]))
+	if f == nil || f.flow == nil || f.flow.id != p.Flow || f.sequence != p.Sequence {
+		e.stats.Foreign++
+		return
+	}
+	rx := in.control(i).stamp
+	e.udp.stamped = e.udp.stamped || rx != 0
+	if f.tx == 0 {
+		e.readUDPErrors(s)
+	}
+	r := Result{Reason: verdictOn(f, from.Addr(), true), From: from.Addr(), Delay: time.Duration(p.RepliedAt - p.ReceivedAt)}
+	if f.identity != 0 && f.identity != p.Identity {
+		r.Reason = WrongIdentity
+	}
+	if r.Reason == OK {
+		e.measureUDP(f, p, rx, &r)
+	}
+	e.reply(f, r, rx, now)
+}
+
+// measureUDP adds what a good reply tells beside its RTT.
+func (e *Engine) measureUDP(f *flight, p UDPPacket, rx int64, r *Result) {
+	if f.answered {
+		if r.Doubled = Reverse; p.Received != f.counted {
+			r.Doubled = Forward
+			f.flow.loss.Doubled(p.Received)
+		}
+		return
+	}
+	f.counted = p.Received
+	r.Lost, r.Reordered = f.flow.reply(p)
+	if f.tx != 0 && rx != 0 {
+		r.OneWay = OneWay{Forward: time.Duration(p.ReceivedAt - f.tx), Reverse: time.Duration(rx - p.RepliedAt)}
+	}
+}
+
+// badUDP notes that something came from the target of a probe that is no reply
+// to it. It is believed only if no good reply comes: everybody can send such a
+// packet.
+func (e *Engine) badUDP(s *udpSocket, from netip.AddrPort) {
+	if f := e.newestUDP(udpKey{from, s.port}); f != nil {
+		f.bad = true
+		return
+	}
+	e.stats.Foreign++
+}
+
+// newestUDP returns the probe that left last from a port to a target, if it is
+// in flight.
+func (e *Engine) newestUDP(k udpKey) *flight {
+	flow := e.udp.flows.find(k)
+	if flow == nil {
+		return nil
+	}
+	if f := e.flights.find(flow.newest); f != nil && !f.done && f.flow == flow {
+		return f
+	}
+	return nil
+}
+
+// failUDP finishes the probe that ICMP error i of a socket is about.
+func (e *Engine) failUDP(s *udpSocket, i int, c control) {
+	in := &e.udp.errors
+	f := e.quotedUDP(udpKey{in.source(i), s.port}, in.data(i))
+	if f == nil {
+		e.stats.Foreign++
+		return
+	}
+	if f.done {
+		return
+	}
+	icmp := ICMPError{From: offender(c.from), Type: c.err.Type, Code: c.err.Code}
+	r := Result{Reason: reasonOfICMP(icmp, f.to.Addr().Is6()), From: icmp.From}
+	if r.Reason == FragNeeded {
+		icmp.MTU = int(c.err.Info)
+	}
+	r.ICMP = icmp
+	e.finish(f, r)
+}
+
+// quotedUDP returns the probe that an ICMP error is about, by what it quotes of
+// its payload. That may be nothing at all (RFC 792): then it is the newest of
+// the flow.
+func (e *Engine) quotedUDP(k udpKey, payload []byte) *flight {
+	if len(payload) < udpPayload {
+		return e.newestUDP(k)
+	}
+	f := e.flights.find(binary.BigEndian.Uint64(payload[udpStampAt:]))
+	if f == nil || f.flow == nil || k != (udpKey{f.to, f.port}) {
+		return nil
+	}
+	return f
+}
+
+// doneUDP notes the outcome of a probe that was sent, and adds to it what it
+// settles.
+func (e *Engine) doneUDP(f *flight, r *Result) {
+	e.udp.inFlight--
+	e.udp.socket(f).inFlight--
+	switch {
+	case r.Reason == Timeout || r.Reason == BadReply:
+		r.Lost = f.flow.loss.Lost(f.sequence)
+	case r.ICMP.From.IsValid():
+		r.Lost = f.flow.loss.Failed(f.sequence)
+	case r.Reason != OK || !r.From.IsValid():
+		r.Lost = f.flow.loss.Ignore(f.sequence)
+	}
+}
+
+// expireUDP finishes a probe whose time is over.
+func (e *Engine) expireUDP(f *flight) {
+	r := Result{Reason: e.noAnswer(f)}
+	if f.bad {
+		r.Reason = BadReply
+	}
+	e.finish(f, r)
+}

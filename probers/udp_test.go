@@ -1,0 +1,65 @@
+package probers
+
+import (
+	"context"
+	"net/netip"
+	"testing"
+)
+
+var testKey = []byte("secret")
+
+// respond runs a responder in the namespace until the test ends.
+func (s *space) respond(t testing.TB, opts ResponderOptions) *Responder {
+	t.Helper()
+	if opts.Listen == "" {
+		opts.Listen = ":9798"
+	}
+	if opts.Node == "" {
+		opts.Node = "n2"
+	}
+	var r *Responder
+	var err error
+	s.do(func() { r, err = NewResponder(opts) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- r.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+	return r
+}
+
+func udp(tag uint64, to string) Probe {
+	return Probe{Tag: tag, Kind: UDP, To: netip.MustParseAddrPort(to), Timeout: timeout}
+}
+
+func TestUDPProbeIsAnswered(t *testing.T) {
+	near, far := pair(t)
+	near.wait(t, "10.9.0.2", "fd09::2")
+	far.respond(t, ResponderOptions{Key: testKey})
+	for _, to := range []string{far4, far6, "[::ffff:10.9.0.2]:9798"} {
+		for _, size := range []int{0, 500, 1500} {
+			e := near.engine(t)
+			e.SetKey(testKey)
+			for flow := range uint16(20) {
+				p := udp(uint64(flow), to)
+				p.Flow, p.Size, p.Identity = flow, size, UDPIdentity("n2", "", "")
+				got := near.probe(t, e, p)
+				if got.Reason != OK || got.RTT <= 0 || got.RTT > timeout || got.From != p.To.Addr().Unmap() {
+					t.Errorf("%s: got %+v; want success", to, got)
+				}
+				sum := got.OneWay.Forward + got.OneWay.Reverse
+				if got.OneWay.Forward <= 0 || got.OneWay.Reverse <= 0 || got.Delay <= 0 || sum != got.RTT {
+					t.Errorf("%s: got %+v; want one-way times that make the RTT", to, got)
+				}
+				if flow == 0 {
+					t.Logf("%s %d: %+v", to, size, got)
+				}
+			}
+			if s := e.Stats(); s.InFlight != 0 || s.NoTimestamp != 0 || s.Foreign != 0 {
+				t.Errorf("%s: Stats() = %+v", to, s)
+			}
+		}
+	}
+}
