@@ -85,6 +85,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	setVersion()
 	app := kingpin.New("podnet_exporter", "Finds out why pods cannot reach each other: probes the mesh, watches the kernel, names the cause.")
 	app.UsageWriter(stdout)
+	app.UsageTemplate(kingpin.DefaultUsageTemplate + `{{if .Context.SelectedCommand}}{{.Context.SelectedCommand.HelpLong}}{{end}}`)
 	app.ErrorWriter(stderr)
 	app.HelpFlag.Short('h')
 	app.Version(version.Print("podnet_exporter"))
@@ -93,6 +94,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	commands := []command{
 		agentCommand(app),
 		respondCommand(app),
+		probeCommand(app, stdout, stderr),
 		checkConfigCommand(app, stdout),
 		metricsDocCommand(app, stdout),
 	}

@@ -1,0 +1,51 @@
+package main
+
+// probeHelp follows the flags in the help of the command probe.
+const probeHelp = `What it does
+  icmp  sends echo requests and waits for the replies (ping).
+  tcp   opens connections, closes them with a reset, sends nothing on them (paping).
+  They are the probes that the agent sends. Times are the kernel's: for icmp from
+  the packet's leaving to the reply's arriving, for tcp from SYN to SYN-ACK. A probe
+  has one outcome; a reply after the timeout is a late reply and the probe failed.
+
+Text: a line per result, and a summary
+  1 reply from 10.244.2.2: rtt 0.21 ms
+  1 connected to 10.244.2.2 port 80: rtt 0.21 ms
+  1 refused: 10.244.2.2 answered that nothing listens on port 80
+  1 admin_prohibited: 172.20.1.1 says a firewall forbids it (ICMP type 3 code 13)
+  The number counts the probes. The word before the colon is the reason, as in the
+  label reason of podnet_probe_failure_reasons_total.
+
+JSON (--output=json): an object per line. Without a value a key is left out, but
+for counts and success.
+  Of each result
+    type         "probe"
+    seq          number of the probe, from 1
+    time         when it was sent; of event late and duplicate, when it was seen
+    event        "done" once per probe; "late" and "duplicate" for further replies
+    success      whether the probe succeeded; false for late and duplicate
+    reason       why it failed
+    rtt_seconds  round-trip time, of replies
+    retransmits  SYNs that were sent again: each is a lost packet
+    icmp         the ICMP error that ended it: from, type, code, mtu (bytes, of the
+                 next link, if the packet was too large)
+    text         the line as text
+  At the end
+    type         "summary"
+    kind, target, address, port
+    sent, succeeded, failed, late, duplicates, retransmits: counts
+    reasons      failed probes by reason
+    rtt_seconds  of those that succeeded: min, mean, max, stddev
+
+Exit codes
+  0  every probe succeeded
+  1  some failed, or none had ended when it was interrupted, or none could be sent
+  2  the command line is wrong
+  3  the target could not be resolved
+  4  a capability is missing: icmp needs CAP_NET_RAW, --netns needs CAP_SYS_ADMIN
+
+Examples
+  podnet_exporter probe icmp 10.244.2.2
+  podnet_exporter probe tcp -c 1 -o json 10.244.2.2:80
+  podnet_exporter probe icmp -6 -s 1400 --netns /proc/4711/ns/net node2
+`
