@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -27,6 +28,7 @@ type agent struct {
 	log        *slog.Logger
 	configFile string
 	registerer prometheus.Registerer // adds the label node
+	key        []byte                // of the cluster, nil if there is none
 
 	recorder   *metrics.Recorder
 	prober     *metrics.Prober
@@ -50,6 +52,10 @@ type agent struct {
 
 // newAgent returns an agent that reports to reg, with nothing running yet.
 func newAgent(cfg *config.Config, configFile string, reg prometheus.Registerer, log *slog.Logger) *agent {
+	key, err := probers.ReadKeyFile(cfg.Responder.KeyFile)
+	if err != nil {
+		log.Warn("UDP is neither probed nor answered", "err", err)
+	}
 	reg = prometheus.WrapRegistererWith(prometheus.Labels{"node": cfg.Node}, reg)
 	a := &agent{
 		node:       cfg.Node,
@@ -63,6 +69,7 @@ func newAgent(cfg *config.Config, configFile string, reg prometheus.Registerer, 
 		reloadNow:  make(chan chan error),
 		ended:      make(chan struct{}),
 		snapshots:  make(chan discovery.Snapshot),
+		key:        key,
 		cfg:        cfg,
 		targets:    make(map[meshTarget]*sink),
 	}
@@ -75,7 +82,7 @@ func newAgent(cfg *config.Config, configFile string, reg prometheus.Registerer, 
 }
 
 func (a *agent) newVantage(name string) *vantage {
-	return newVantage(name, a.log, a.prober.Vantage(name), func() { a.board.forget(name) })
+	return newVantage(name, a.key, a.log, a.prober.Vantage(name), func() { a.board.forget(name) })
 }
 
 // run works until ctx ends. hup asks for a reload.
@@ -148,13 +155,9 @@ func (a *agent) replaceResponder(ctx context.Context, cfg config.Responder) erro
 		a.responder.stop()
 		return nil
 	}
-	key, err := probers.ReadKeyFile(cfg.KeyFile)
-	if err != nil {
-		a.log.Warn("UDP probes of others are not answered", "err", err)
-	}
 	a.responder.stop() // its port is needed
 	r, err := probers.NewResponder(probers.ResponderOptions{
-		Listen: cfg.Listen, Node: a.node, Version: version.Version, Key: key,
+		Listen: cfg.Listen, Node: a.node, Version: version.Version, Key: a.key,
 	})
 	if err != nil {
 		return err
@@ -183,6 +186,9 @@ func (a *agent) replaceDiscovery(ctx context.Context, cfg config.Discovery) {
 // reload reads the configuration again. A mistake in it changes nothing.
 func (a *agent) reload(ctx context.Context) error {
 	cfg, err := config.Load(a.configFile)
+	if err == nil && cfg.Responder.KeyFile != a.cfg.Responder.KeyFile {
+		err = errors.New("responder.key_file: changed; restart the agent for another key")
+	}
 	if err == nil && cfg.Node != a.node {
 		err = fmt.Errorf("node: changed from %q to %q; a node's name is in every series, so restart the agent for a new one", a.node, cfg.Node)
 	}
@@ -217,7 +223,7 @@ func (a *agent) apply() {
 	nodes, states := chosen(a.cfg, a.node, a.snapshot.Nodes)
 	a.prober.Peers(states)
 	a.board.set(boardPeers(nodes, a.node))
-	a.setTargets(meshTargets(a.cfg, nodes))
+	a.setTargets(meshTargets(a.cfg, len(a.key) > 0, nodes))
 }
 
 // setTargets starts and stops probing so that exactly the wanted targets run.

@@ -80,7 +80,7 @@ func (b *board) note(key peerKey, at place, reason probers.Reason, expires time.
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if p, ok := b.peers[key]; ok {
-		p.cells[at] = cell{outcome: verdict.OutcomeOf(reason, p.cells[at].outcome), expires: expires}
+		p.cells[at] = cell{outcome: verdict.OutcomeOf(at.kind, reason, p.cells[at].outcome), expires: expires}
 	}
 }
 
@@ -128,7 +128,7 @@ func (p *peerState) cycle(now time.Time) verdict.Cycle {
 			}
 			return c.outcome
 		}
-		return verdict.Way{ICMP: get(probers.ICMP), TCP: get(probers.TCP)}
+		return verdict.Way{ICMP: get(probers.ICMP), TCP: get(probers.TCP), UDP: get(probers.UDP)}
 	}
 	return verdict.Cycle{
 		NodeToNode: way(vantageNode, kindNode),

@@ -22,10 +22,12 @@ const (
 
 // probeKinds is the table of what is sent to every peer: adding a prober is
 // one line here.
-func probeKinds(cfg *config.Config) []probeKind {
+// UDP is sent only with the cluster's key.
+func probeKinds(cfg *config.Config, keyed bool) []probeKind {
 	return []probeKind{
-		{probers.ICMP, cfg.Probes.ICMP.Enabled, cfg.Probes.ICMP.Interval, cfg.Probes.ICMP.Timeout, 0, cfg.Probes.ICMP.Size},
-		{probers.TCP, cfg.Probes.TCP.Enabled, cfg.Probes.TCP.Interval, cfg.Probes.TCP.Timeout, cfg.Probes.TCP.Port, 0},
+		{probers.ICMP, cfg.Probes.ICMP.Enabled, cfg.Probes.ICMP.Interval, cfg.Probes.ICMP.Timeout, 0, cfg.Probes.ICMP.Size, 1},
+		{probers.TCP, cfg.Probes.TCP.Enabled, cfg.Probes.TCP.Interval, cfg.Probes.TCP.Timeout, cfg.Probes.TCP.Port, 0, 1},
+		{probers.UDP, cfg.Probes.UDP.Enabled && keyed, cfg.Probes.UDP.Interval, cfg.Probes.UDP.Timeout, cfg.Probes.UDP.Port, 0, cfg.Probes.UDP.Flows},
 	}
 }
 
@@ -36,6 +38,7 @@ type probeKind struct {
 	interval, timeout time.Duration
 	port              uint16 // 0: the probe has none
 	size              int    // bytes, 0: the probe's own
+	flows             uint16 // that the probes of a target take turns in
 }
 
 // meshTarget is one thing that is to be probed.
@@ -46,12 +49,14 @@ type meshTarget struct {
 	path    metrics.Path
 	probe   probeKind
 	addr    netip.AddrPort
+	answers uint64 // the identity of who is to answer
 }
 
 // meshTargets returns what this node probes: every chosen peer and itself, at
 // both its addresses, from both vantages, by every probe, in both families.
-func meshTargets(cfg *config.Config, nodes []discovery.Node) []meshTarget {
+func meshTargets(cfg *config.Config, keyed bool, nodes []discovery.Node) []meshTarget {
 	var targets []meshTarget
+	kinds := probeKinds(cfg, keyed)
 	for _, node := range nodes {
 		for _, to := range []struct {
 			kind  string
@@ -59,7 +64,7 @@ func meshTargets(cfg *config.Config, nodes []discovery.Node) []meshTarget {
 		}{{kindNode, node.Addresses}, {kindPod, node.Endpoint.Addresses}} {
 			for _, addr := range to.addrs {
 				for _, vantage := range []string{vantageNode, vantagePod} {
-					targets = append(targets, addressTargets(cfg, node, vantage, to.kind, addr)...)
+					targets = append(targets, addressTargets(kinds, node, vantage, to.kind, addr)...)
 				}
 			}
 		}
@@ -68,10 +73,10 @@ func meshTargets(cfg *config.Config, nodes []discovery.Node) []meshTarget {
 }
 
 // addressTargets returns the probes from one vantage to one address.
-func addressTargets(cfg *config.Config, node discovery.Node, vantage, targetKind string, addr netip.Addr) []meshTarget {
+func addressTargets(kinds []probeKind, node discovery.Node, vantage, targetKind string, addr netip.Addr) []meshTarget {
 	var targets []meshTarget
 	peer := peerKey{node: node.Name, zone: node.Zone, family: family(addr)}
-	for _, k := range probeKinds(cfg) {
+	for _, k := range kinds {
 		if !k.enabled {
 			continue
 		}
@@ -86,6 +91,7 @@ func addressTargets(cfg *config.Config, node discovery.Node, vantage, targetKind
 			at:      place{vantage, targetKind, k.kind},
 			probe:   k,
 			addr:    to,
+			answers: identity(node, targetKind),
 			path: metrics.Path{
 				Probe: k.kind.String(), Vantage: vantage, TargetKind: targetKind, Target: label,
 				PeerNode: node.Name, PeerZone: node.Zone, Family: peer.family,
@@ -100,9 +106,20 @@ func (t meshTarget) scheduled(s *sink) schedule.Target {
 	return schedule.Target{
 		Key:      t.path.Probe + " " + t.path.Vantage + " " + t.path.Target,
 		Interval: t.probe.interval,
-		Probe:    probers.Probe{Kind: t.probe.kind, To: t.addr, Timeout: t.probe.timeout, Size: t.probe.size},
-		Sink:     s,
+		Flows:    t.probe.flows,
+		Probe: probers.Probe{
+			Kind: t.probe.kind, To: t.addr, Timeout: t.probe.timeout, Size: t.probe.size, Identity: t.answers,
+		},
+		Sink: s,
 	}
+}
+
+// identity returns who says to be at a node's host or pod address.
+func identity(node discovery.Node, targetKind string) uint64 {
+	if targetKind == kindPod {
+		return probers.UDPIdentity(node.Name, node.Endpoint.Namespace, node.Endpoint.Name)
+	}
+	return probers.UDPIdentity(node.Name, "", "")
 }
 
 // family returns the value of the label family.

@@ -49,19 +49,22 @@ type vantage struct {
 	drops    uint64
 }
 
-func newVantage(name string, log *slog.Logger, series *metrics.Vantage, lost func()) *vantage {
+// newVantage returns a vantage whose UDP probes are signed with key; nil if
+// there are none.
+func newVantage(name string, key []byte, log *slog.Logger, series *metrics.Vantage, lost func()) *vantage {
 	v := &vantage{name: name, own: name == vantageNode, log: log.With("vantage", name), series: series, lost: lost}
-	v.loop = schedule.NewLoop(newEngine, v.health)
+	v.loop = schedule.NewLoop(func() (schedule.Engine, error) { return newEngine(key) }, v.health)
 	return v
 }
 
 // newEngine returns the engine of a loop. It is called on the loop's thread.
-func newEngine() (schedule.Engine, error) {
+func newEngine(key []byte) (schedule.Engine, error) {
 	e, err := probers.NewEngine()
 	if err != nil {
 		return nil, err
 	}
 	e.Threshold = late
+	e.SetKey(key)
 	return e, nil
 }
 

@@ -42,6 +42,7 @@ type Mesh struct {
 type Probes struct {
 	ICMP ICMPProbe `yaml:"icmp"`
 	TCP  TCPProbe  `yaml:"tcp"`
+	UDP  UDPProbe  `yaml:"udp"`
 }
 
 // ICMPProbe is an echo request.
@@ -60,11 +61,21 @@ type TCPProbe struct {
 	Port     uint16        `yaml:"port"` // of the peers' responders
 }
 
+// UDPProbe is a keyed packet that a responder echoes. It needs the cluster's
+// key, see Responder.KeyFile.
+type UDPProbe struct {
+	Enabled  bool          `yaml:"enabled"`
+	Interval time.Duration `yaml:"interval"`
+	Timeout  time.Duration `yaml:"timeout"`
+	Port     uint16        `yaml:"port"`  // of the peers' responders
+	Flows    uint16        `yaml:"flows"` // source ports that the probes of a target take turns in, 1 to 16
+}
+
 // Responder is what answers the probes of others on the node's own addresses.
 type Responder struct {
 	Enabled bool   `yaml:"enabled"`
 	Listen  string `yaml:"listen"`   // address and port, TCP and UDP, both families
-	KeyFile string `yaml:"key_file"` // the cluster's key; without it UDP is not answered
+	KeyFile string `yaml:"key_file"` // the cluster's key; without it UDP is neither answered nor probed
 }
 
 // Collectors is which sources of the kernel's are read.
@@ -93,6 +104,7 @@ func Default() *Config {
 		Probes: Probes{
 			ICMP: ICMPProbe{Enabled: true, Interval: time.Second, Timeout: 800 * time.Millisecond, Size: 64},
 			TCP:  TCPProbe{Enabled: true, Interval: time.Second, Timeout: 800 * time.Millisecond, Port: 9798},
+			UDP:  UDPProbe{Enabled: true, Interval: time.Second, Timeout: 800 * time.Millisecond, Port: 9798, Flows: 16},
 		},
 		Responder:  Responder{Enabled: true, Listen: ":9798"},
 		Collectors: Collectors{Interface: on, Conntrack: on, Softnet: on, Sockets: on, TCP: on, Route: on, Drops: on},

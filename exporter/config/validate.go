@@ -49,6 +49,9 @@ func (c *Config) check(reject func(path, text string)) {
 	between("probes.icmp.size", c.Probes.ICMP.Size, minSize, maxSize)
 	between("probes.tcp.port", int(c.Probes.TCP.Port), 1, 65535)
 	checkPace(reject, "probes.icmp", c.Probes.ICMP.Interval, c.Probes.ICMP.Timeout)
+	between("probes.udp.port", int(c.Probes.UDP.Port), 1, 65535)
+	between("probes.udp.flows", int(c.Probes.UDP.Flows), 1, 16)
+	checkPace(reject, "probes.udp", c.Probes.UDP.Interval, c.Probes.UDP.Timeout)
 	checkPace(reject, "probes.tcp", c.Probes.TCP.Interval, c.Probes.TCP.Timeout)
 	if err := checkListen(c.Responder.Listen); err != nil {
 		reject("responder.listen", err.Error())

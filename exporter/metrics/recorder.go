@@ -26,6 +26,7 @@ type Path struct {
 type Recorder struct {
 	sent, failures, reasons    *prometheus.CounterVec
 	late, duplicates, impaired *prometheus.CounterVec
+	reordered, lostDirection   *prometheus.CounterVec
 	rtt, meshRTT               *prometheus.HistogramVec
 	verdicts                   *prometheus.CounterVec
 }
@@ -52,6 +53,10 @@ func NewRecorder(reg prometheus.Registerer) *Recorder {
 			"Further replies to a probe that was answered already. The series appears with the first."),
 		impaired: counter("impaired_total",
 			"Probes without a result because the prober itself was late, stopped or starved. They are no failures; the series appears with the first."),
+		reordered: counter("reordered_total",
+			"Packets of UDP probes that a later packet of the same flow overtook, by the direction in which it did. The series appears with the first.", "direction"),
+		lostDirection: counter("lost_direction_total",
+			"Lost UDP probes by the direction in which the packet was lost, told by the responder's own count: forward is towards the target, unknown is one or the other. The series appears with the first.", "direction"),
 		rtt: auto.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "podnet", Subsystem: "probe", Name: "rtt_seconds",
 			Help:                            "Round-trip time of probes that succeeded, by the kernel's clock. A native histogram only; see podnet_mesh_rtt_seconds for classic buckets.",
@@ -103,6 +108,7 @@ func (t *Target) Sent() { t.sent.Inc() }
 // counted under. A handshake that needed a second SYN is a loss even when it
 // then succeeded in time: the packet was lost, and its RTT is the timer's.
 func (t *Target) Record(res probers.Result) probers.Reason {
+	t.directions(res)
 	switch res.Event {
 	case probers.Late:
 		t.r.late.WithLabelValues(t.labels...).Inc()
@@ -128,6 +134,23 @@ func (t *Target) Record(res probers.Result) probers.Reason {
 	return reason
 }
 
+// directions counts what an event tells about the two ways of a UDP probe.
+func (t *Target) directions(res probers.Result) {
+	add := func(vec *prometheus.CounterVec, direction string, n int) {
+		if n > 0 {
+			vec.WithLabelValues(append(t.labels[:len(t.labels):len(t.labels)], direction)...).Add(float64(n))
+		}
+	}
+	add(t.r.lostDirection, probers.Forward.String(), res.Lost.Forward)
+	add(t.r.lostDirection, probers.Reverse.String(), res.Lost.Reverse)
+	add(t.r.lostDirection, "unknown", res.Lost.Unknown)
+	for _, way := range []probers.Ways{probers.Forward, probers.Reverse} {
+		if res.Reordered&way != 0 {
+			add(t.r.reordered, way.String(), 1)
+		}
+	}
+}
+
 // Forget removes every series of the path. The histogram by zone stays: other
 // peers share it.
 func (t *Target) Forget() {
@@ -136,7 +159,7 @@ func (t *Target) Forget() {
 		"target": t.path.Target, "peer_node": t.path.PeerNode, "family": t.path.Family,
 	}
 	for _, vec := range []*prometheus.CounterVec{
-		t.r.sent, t.r.failures, t.r.reasons, t.r.late, t.r.duplicates, t.r.impaired,
+		t.r.sent, t.r.failures, t.r.reasons, t.r.late, t.r.duplicates, t.r.impaired, t.r.reordered, t.r.lostDirection,
 	} {
 		vec.DeletePartialMatch(gone)
 	}

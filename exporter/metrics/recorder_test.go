@@ -58,6 +58,9 @@ func TestRecordPutsEachEventInItsPlace(t *testing.T) {
 		{"a duplicate is counted beside the success",
 			[]probers.Result{done(probers.OK), {Event: probers.Duplicate}},
 			map[string]float64{"duplicates": 1}, 1},
+		{"losses and overtaking have a direction",
+			[]probers.Result{{Event: probers.Done, Lost: probers.Losses{Forward: 2, Reverse: 1}, Reordered: probers.Forward}},
+			map[string]float64{"directed": 3, "reordered": 1}, 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -73,6 +76,8 @@ func TestRecordPutsEachEventInItsPlace(t *testing.T) {
 				"late":       sum(t, reg, "podnet_probe_late_total"),
 				"duplicates": sum(t, reg, "podnet_probe_duplicates_total"),
 				"impaired":   sum(t, reg, "podnet_probe_impaired_total"),
+				"directed":   sum(t, reg, "podnet_probe_lost_direction_total"),
+				"reordered":  sum(t, reg, "podnet_probe_reordered_total"),
 			}
 			for name, n := range got {
 				if n != tt.want[name] {

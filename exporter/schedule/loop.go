@@ -17,8 +17,15 @@ const idle = time.Minute
 type Target struct {
 	Key      string        // identity: an equal key with equal fields is the same target, and is left alone
 	Interval time.Duration // from one probe to the next
-	Probe    probers.Probe // what to send; its Tag is the loop's
+	Probe    probers.Probe // what to send; its Tag and Flow are the loop's
+	Flows    uint16        // how many flows the probes take turns in; 0 is one
 	Sink     Sink          // who is told; not part of the comparison
+}
+
+// same reports whether two targets are probed alike.
+func (t Target) same(o Target) bool {
+	t.Probe.Tag, t.Probe.Flow, o.Probe.Tag, o.Probe.Flow = 0, 0, 0, 0
+	return t.Interval == o.Interval && t.Flows == o.Flows && t.Probe == o.Probe
 }
 
 // Sink is told what happens to one target's probes. It is called from the
@@ -26,7 +33,7 @@ type Target struct {
 type Sink interface {
 	// Sent says that a probe was sent, and how much later than planned.
 	Sent(delay time.Duration)
-	// Result gives one event of a probe.
+	// Result gives one event of a probe. Its Tag is the probe's flow.
 	Result(probers.Result)
 }
 
@@ -119,17 +126,26 @@ type round struct {
 	engine Engine
 	pacer  *Pacer[uint64]
 	byKey  map[string]uint64 // Target.Key → tag
-	byTag  map[uint64]Target // what is running, by the tag of its probes
-	last   uint64            // tag given last
+	byTag  map[uint64]*running
+	last   uint64 // tag given last
 	out    []probers.Result
 }
+
+// running is a target and the flow that is next. The tag of its probes has the
+// flow in the lowest 16 bits.
+type running struct {
+	Target
+	flow uint16
+}
+
+const flowBits = 16
 
 func newRound(engine Engine, epoch time.Time) *round {
 	return &round{
 		engine: engine,
 		pacer:  NewPacer[uint64](epoch),
 		byKey:  make(map[string]uint64),
-		byTag:  make(map[uint64]Target),
+		byTag:  make(map[uint64]*running),
 	}
 }
 
@@ -141,7 +157,8 @@ func (r *round) run(ctx context.Context, l *Loop) {
 		r.send(time.Now())
 		r.out = r.engine.Poll(r.pacer.Next(time.Now(), idle), r.out[:0])
 		for _, res := range r.out {
-			if t, ok := r.byTag[res.Tag]; ok {
+			if t, ok := r.byTag[res.Tag>>flowBits]; ok {
+				res.Tag &= 1<<flowBits - 1
 				t.Sink.Result(res)
 			}
 		}
@@ -157,7 +174,8 @@ func (r *round) send(now time.Time) {
 			return
 		}
 		t := r.byTag[tag]
-		t.Probe.Tag = tag
+		t.Probe.Tag, t.Probe.Flow = tag<<flowBits|uint64(t.flow), t.flow
+		t.flow = (t.flow + 1) % max(t.Flows, 1)
 		r.engine.Send(t.Probe)
 		t.Sink.Sent(now.Sub(due))
 	}
@@ -167,10 +185,10 @@ func (r *round) send(now time.Time) {
 // a new tag, so that replies to its old probes are not taken for new ones.
 func (r *round) apply(wanted map[string]Target, now time.Time) {
 	for key, tag := range r.byKey {
-		running := r.byTag[tag]
+		was := r.byTag[tag]
 		t, ok := wanted[key]
-		if ok && t.Interval == running.Interval && t.Probe == running.Probe {
-			r.byTag[tag] = t // the sink may be new
+		if ok && t.same(was.Target) {
+			was.Sink = t.Sink
 			continue
 		}
 		r.pacer.Remove(tag)
@@ -182,7 +200,7 @@ func (r *round) apply(wanted map[string]Target, now time.Time) {
 			continue
 		}
 		r.last++
-		r.byKey[key], r.byTag[r.last] = r.last, t
+		r.byKey[key], r.byTag[r.last] = r.last, &running{Target: t}
 		r.pacer.Add(r.last, key, t.Interval, now)
 	}
 }

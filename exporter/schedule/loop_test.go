@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -60,10 +61,17 @@ func (e *echo) Close() error         { e.closed = true; return nil }
 type tally struct {
 	mu            sync.Mutex
 	sent, results int
+	flows         []uint64 // of the results
 }
 
-func (c *tally) Sent(time.Duration)    { c.mu.Lock(); c.sent++; c.mu.Unlock() }
-func (c *tally) Result(probers.Result) { c.mu.Lock(); c.results++; c.mu.Unlock() }
+func (c *tally) Sent(time.Duration) { c.mu.Lock(); c.sent++; c.mu.Unlock() }
+
+func (c *tally) Result(r probers.Result) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.results++
+	c.flows = append(c.flows, r.Tag)
+}
 
 func (c *tally) counts() (sent, results int) {
 	c.mu.Lock()
@@ -141,13 +149,34 @@ func TestLoopLeavesUnchangedTargetsAlone(t *testing.T) {
 		synctest.Wait()
 		tags := map[uint64]int{}
 		for _, p := range e.sent {
-			tags[p.Tag]++
+			tags[p.Tag>>flowBits]++
 		}
 		if tags[1] != 6 {
 			t.Errorf("probes by tag: %v; want 6 of the first target, whose tag stays", tags)
 		}
 		if sent, _ := replacement.counts(); sent != 3 {
 			t.Errorf("the new sink was told of %d probes; want 3", sent)
+		}
+	})
+}
+
+func TestLoopTakesTurnsInTheFlows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, e := newTestLoop(), newEcho()
+		c := &tally{}
+		l.Set([]Target{{Key: "a", Interval: time.Second, Flows: 3, Sink: c}})
+		start(t, l, e)
+		time.Sleep(7 * time.Second)
+		synctest.Wait()
+		var flows []uint16
+		for _, p := range e.sent {
+			flows = append(flows, p.Flow)
+		}
+		if want := []uint16{0, 1, 2, 0, 1, 2, 0}; !slices.Equal(flows, want) {
+			t.Errorf("flows %v; want %v", flows, want)
+		}
+		if want := []uint64{0, 1, 2, 0, 1, 2, 0}; !slices.Equal(c.flows, want) {
+			t.Errorf("the sink was told of flows %v; want %v", c.flows, want)
 		}
 	})
 }
@@ -164,7 +193,7 @@ func TestLoopIgnoresRepliesToTargetsThatAreGone(t *testing.T) {
 		l.Set(nil)
 		synctest.Wait()
 		e.mu.Lock()
-		e.ready = append(e.ready, probers.Result{Tag: 1, Event: probers.Late})
+		e.ready = append(e.ready, probers.Result{Tag: 1 << flowBits, Event: probers.Late})
 		e.mu.Unlock()
 		e.Wake()
 		time.Sleep(5 * time.Second)

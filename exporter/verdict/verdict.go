@@ -21,7 +21,7 @@ const (
 	PodNetwork      Verdict = "pod_network"      // the host answers, its pod does not
 	HostNetwork     Verdict = "host_network"     // the pod answers, its host does not
 	PortRefused     Verdict = "port_refused"     // the address answers and refuses the port: nobody listens
-	PortFiltered    Verdict = "port_filtered"    // ICMP passes, TCP to the port gets no answer
+	PortFiltered    Verdict = "port_filtered"    // ICMP passes, TCP or UDP to the port gets no answer
 	ICMPLost        Verdict = "icmp_lost"        // TCP passes, ICMP gets no answer
 	LocalPod        Verdict = "local_pod"        // this node and its own pod cannot reach each other
 )
@@ -51,9 +51,13 @@ const (
 // OutcomeOf returns what a probe's failure reason, or success, says about the
 // way to the target, given the outcome of the probe before it.
 //
-// A first loss is a Lapse: with 10 % of packets lost, one of the eight probes
+// A closed UDP port answers with an ICMP error, and to TCP that is a firewall's
+// word. A first loss is a Lapse: with 10 % of packets lost, one of the eight probes
 // of a cycle fails in every second cycle, and two in a row in one of thirteen.
-func OutcomeOf(r probers.Reason, before Outcome) Outcome {
+func OutcomeOf(kind probers.Kind, r probers.Reason, before Outcome) Outcome {
+	if kind == probers.UDP && r == probers.PortUnreachable {
+		return Refusal
+	}
 	switch r {
 	case probers.OK:
 		return Answer
@@ -70,8 +74,11 @@ func OutcomeOf(r probers.Reason, before Outcome) Outcome {
 
 // Way is what the probes of one vantage say about one address.
 type Way struct {
-	ICMP, TCP Outcome
+	ICMP, TCP, UDP Outcome
 }
+
+// all returns the outcomes.
+func (w Way) all() [3]Outcome { return [3]Outcome{w.ICMP, w.TCP, w.UDP} }
 
 // Cycle is what one cycle measured of one peer in one address family. Names
 // say from where to where: PodToNode is from this node's pod to the peer's
@@ -136,13 +143,13 @@ func judgeSelf(c Cycle) Verdict {
 // judgePorts judges a peer whose addresses all answer.
 func judgePorts(all []Way) Verdict {
 	switch {
-	case some(all, func(w Way) bool { return w.TCP == Refusal }):
+	case some(all, func(w Way) bool { return w.has(Refusal) }):
 		return PortRefused
-	case some(all, func(w Way) bool { return w.TCP == Loss }):
+	case some(all, func(w Way) bool { return w.TCP == Loss || w.UDP == Loss }):
 		return PortFiltered
 	case some(all, func(w Way) bool { return w.ICMP == Loss }):
 		return ICMPLost
-	case some(all, func(w Way) bool { return w.ICMP == Lapse || w.TCP == Lapse }):
+	case some(all, func(w Way) bool { return w.has(Lapse) }):
 		return Lossy
 	}
 	return OK
@@ -153,7 +160,7 @@ func judgePorts(all []Way) Verdict {
 func uncertain(all []Way) bool {
 	var answered, failed, unknown bool
 	for _, w := range all {
-		for _, o := range []Outcome{w.ICMP, w.TCP} {
+		for _, o := range w.all() {
 			answered = answered || o == Answer
 			failed = failed || o == Lapse || o == Loss || o == Refusal
 			unknown = unknown || o == Unknown
@@ -165,18 +172,15 @@ func uncertain(all []Way) bool {
 	return !answered
 }
 
+// has reports whether one of the probes had the outcome.
+func (w Way) has(o Outcome) bool { return w.ICMP == o || w.TCP == o || w.UDP == o }
+
 // answers reports whether the address gave a sign of life, now or just before.
-func (w Way) answers() bool {
-	alive := func(o Outcome) bool { return o == Answer || o == Refusal || o == Lapse }
-	return alive(w.ICMP) || alive(w.TCP)
-}
+func (w Way) answers() bool { return w.has(Answer) || w.has(Refusal) || w.has(Lapse) }
 
 // silent reports whether the address was probed and gave no sign of life,
 // beyond doubt.
-func (w Way) silent() bool {
-	doubt := w.ICMP == Unknown || w.TCP == Unknown
-	return !w.answers() && !doubt && (w.ICMP == Loss || w.TCP == Loss)
-}
+func (w Way) silent() bool { return !w.answers() && !w.has(Unknown) && w.has(Loss) }
 
 // some reports whether is holds for one of the ways.
 func some(ways []Way, is func(Way) bool) bool {

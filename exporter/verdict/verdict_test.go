@@ -6,7 +6,8 @@ import (
 	"github.com/podnet-exporter/podnet_exporter/probers"
 )
 
-// The truth table. A way is written as ICMP and TCP together:
+// The truth table. A way is written as ICMP and TCP together, or ICMP, TCP and
+// UDP:
 //
 //	++ both answer      +r refused       +- TCP lost     -+ ICMP lost
 //	-- both lost        .. not probed    ?? impaired     -? lost while impaired
@@ -51,6 +52,11 @@ func TestOf(t *testing.T) {
 		{"half of an outage's first cycle", "++", "-~", "++", "--", PodNetwork},
 		{"a lost ping from a starved prober", "++", "~?", "++", "++", Impaired},
 		{"a filtered port weighs more than a lost ping", "-+", "++", "++", "+-", PortFiltered},
+		{"UDP is lost and all else answers", "+++", "++-", "+++", "++-", PortFiltered},
+		{"UDP is refused and all else answers", "+++", "++r", "+++", "++r", PortRefused},
+		{"only UDP gets through to the pod", "+++", "--+", "+++", "--+", PortFiltered},
+		{"not even UDP gets through to the pod", "+++", "---", "+++", "---", PodNetwork},
+		{"a single lost UDP packet", "+++", "++~", "+++", "+++", Lossy},
 		{"TCP is off and ICMP answers", "+.", "+.", "+.", "+.", OK},
 		{"ICMP is off and TCP is lost to the pod", ".+", ".-", ".+", ".-", PodNetwork},
 	}
@@ -136,16 +142,17 @@ func TestOfIsTotal(t *testing.T) {
 		known[v] = true
 	}
 	outcomes := []Outcome{None, Answer, Refusal, Lapse, Loss, Unknown}
-	var ways []Way
+	var ways, single []Way // single: by one probe only
 	for _, i := range outcomes {
+		single = append(single, Way{ICMP: i}, Way{TCP: i}, Way{UDP: i})
 		for _, o := range outcomes {
 			ways = append(ways, Way{ICMP: i, TCP: o})
 		}
 	}
 	for _, nn := range ways {
 		for _, np := range ways {
-			for _, pn := range ways {
-				for _, pp := range ways {
+			for _, pn := range single {
+				for _, pp := range single {
 					for flags := range 8 {
 						c := Cycle{NodeToNode: nn, NodeToPod: np, PodToNode: pn, PodToPod: pp,
 							Self: flags&1 != 0, PodIsolated: flags&2 != 0, Expected: flags&4 != 0}
@@ -165,7 +172,7 @@ func TestOfIsTotal(t *testing.T) {
 
 func failed(ways ...Way) bool {
 	for _, w := range ways {
-		for _, o := range []Outcome{w.ICMP, w.TCP} {
+		for _, o := range w.all() {
 			if o == Lapse || o == Loss || o == Refusal {
 				return true
 			}
@@ -187,10 +194,19 @@ func TestOutcomeOf(t *testing.T) {
 			if !ok {
 				want = lost
 			}
-			if got := OutcomeOf(r, before); got != want {
+			if got := OutcomeOf(probers.ICMP, r, before); got != want {
 				t.Errorf("OutcomeOf(%q) after %d = %d; want %d", r, before, got, want)
 			}
 		}
+	}
+}
+
+func TestOutcomeOfAClosedUDPPort(t *testing.T) {
+	if got := OutcomeOf(probers.UDP, probers.PortUnreachable, Answer); got != Refusal {
+		t.Errorf("port_unreachable to UDP = %d; want a refusal", got)
+	}
+	if got := OutcomeOf(probers.TCP, probers.PortUnreachable, Loss); got != Loss {
+		t.Errorf("port_unreachable to TCP = %d; want a loss, a firewall rejects", got)
 	}
 }
 
@@ -203,8 +219,12 @@ func cycle(t *testing.T, nn, np, pn, pp string) Cycle {
 func way(t *testing.T, s string) Way {
 	t.Helper()
 	outcome := map[byte]Outcome{'+': Answer, '-': Loss, 'r': Refusal, '?': Unknown, '.': None, '~': Lapse}
-	if len(s) != 2 {
-		t.Fatalf("a way is two characters, not %q", s)
+	if len(s) != 2 && len(s) != 3 {
+		t.Fatalf("a way is two or three characters, not %q", s)
 	}
-	return Way{ICMP: outcome[s[0]], TCP: outcome[s[1]]}
+	w := Way{ICMP: outcome[s[0]], TCP: outcome[s[1]]}
+	if len(s) == 3 {
+		w.UDP = outcome[s[2]]
+	}
+	return w
 }
