@@ -14,7 +14,7 @@ import (
 
 // Defaults of an Engine's settings.
 const (
-	DefaultBatch     = 20 * time.Millisecond
+	DefaultBatch     = 25 * time.Millisecond
 	DefaultThreshold = 50 * time.Millisecond
 )
 
@@ -26,10 +26,11 @@ const (
 // the kernel's own, so results may be read late without being wrong, and are:
 // see Batch.
 type Engine struct {
-	// Batch is how long answers may wait in the kernel, so that the engine
-	// wakes up once for many of them. It delays results and changes none. 0
-	// means that Poll returns as soon as an answer is there. Change it only
-	// while nothing is in flight.
+	// Batch is how long the engine rests after it has worked, so that it
+	// wakes up once for many answers, and its caller for many sends: to wake
+	// up costs several times what a probe does. It delays probes and results
+	// by so much at most, and changes none. 0 means that Poll returns as soon
+	// as an answer is there. Change it only while nothing is in flight.
 	Batch time.Duration
 
 	// Threshold is how long the engine may be kept from working before a
@@ -55,6 +56,7 @@ type Engine struct {
 	young     fifo      // TCP probes to be looked at first when their batch is due
 	drain     int64     // when ICMP answers are to be read, monotonic ns; 0: nothing is awaited
 	left      int64     // when Poll returned last, monotonic ns
+	worked    int64     // when the engine worked last, monotonic ns
 	lastRead  int64     // when ICMP answers were read last, monotonic ns
 	windows   windows
 	ready     []Result

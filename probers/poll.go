@@ -8,7 +8,7 @@ import (
 
 // Poll waits until something happened to a probe, Wake was called, or the
 // given time has come, appends all results that are ready to out, and returns
-// it. It is to be called again soon: the time between two calls counts as
+// it. It returns up to Batch later than that if the engine has just worked. It is to be called again soon: the time between two calls counts as
 // time in which the engine was kept from working.
 func (e *Engine) Poll(until time.Time, out []Result) []Result {
 	now := e.now()
@@ -17,7 +17,7 @@ func (e *Engine) Poll(until time.Time, out []Result) []Result {
 	e.pollUDP()
 	limit := int64(until.Sub(e.base))
 	for {
-		due := e.due(limit)
+		due := max(e.due(limit), e.worked+int64(e.Batch))
 		wait := due - now.mono
 		if len(e.ready) > 0 {
 			wait = 0
@@ -28,6 +28,7 @@ func (e *Engine) Poll(until time.Time, out []Result) []Result {
 			e.late(due, now)
 		}
 		e.stats.Polls++
+		e.worked = now.mono
 		e.handle(events, now)
 		e.collect(now)
 		if woken := e.wait.wasRung(); woken || len(e.ready) > 0 || now.mono >= limit {
