@@ -31,26 +31,29 @@ const (
 type offeredProbe struct {
 	name    string
 	kind    probers.Kind
-	options []string // those of port, size and ttl that it has; a port is required
+	options []string // those of port, size, ttl and key-file that it has; what it has is required, but for size and ttl
+	port    int      // the default, 0 if there is none
 	needs   string   // what to do when a capability is missing
 }
 
 // offeredProbes returns the table of them.
 func offeredProbes() []offeredProbe {
 	return []offeredProbe{
-		{"icmp", probers.ICMP, []string{"size", "ttl"}, "icmp needs CAP_NET_RAW: run as root, or setcap cap_net_raw+ep podnet_exporter; probe tcp needs no capability"},
-		{"tcp", probers.TCP, []string{"port"}, "tcp needs no capability: a local policy forbids sockets"},
+		{"icmp", probers.ICMP, []string{"size", "ttl"}, 0, "icmp needs CAP_NET_RAW: run as root, or setcap cap_net_raw+ep podnet_exporter; probe tcp needs no capability"},
+		{"tcp", probers.TCP, []string{"port"}, 0, "tcp needs no capability: a local policy forbids sockets"},
+		{"udp", probers.UDP, []string{"port", "size", "ttl", "key-file"}, 9798, "udp needs no capability: a local policy forbids sockets, or the key file is not yours to read"},
 	}
 }
 
 // probeFlags is what the command line tells probe.
 type probeFlags struct {
-	kind, target, netns, output string
-	count, size, port, ttl      int
-	interval, timeout           time.Duration
-	ipv4, ipv6                  bool
-	look                        lookup
-	stdout, stderr              io.Writer
+	kind, target, netns, output, keyFile string
+	count, size, port, ttl               int
+	interval, timeout                    time.Duration
+	ipv4, ipv6                           bool
+	key                                  []byte
+	look                                 lookup
+	stdout, stderr                       io.Writer
 }
 
 // probeCommand is "probe KIND TARGET".
@@ -58,13 +61,14 @@ func probeCommand(app *kingpin.Application, stdout, stderr io.Writer) command {
 	f := &probeFlags{look: systemLookup, stdout: stdout, stderr: stderr}
 	cmd := app.Command("probe", "Probe a target and say in words what happened.").HelpLong(probeHelp)
 	cmd.Arg("kind", "How to probe: "+strings.Join(offeredNames(), ", ")+".").Required().EnumVar(&f.kind, offeredNames()...)
-	cmd.Arg("target", "An address or a name; for tcp also HOST:PORT or [ADDRESS]:PORT.").Required().StringVar(&f.target)
+	cmd.Arg("target", "An address or a name; for tcp and udp also HOST:PORT or [ADDRESS]:PORT.").Required().StringVar(&f.target)
 	cmd.Flag("count", "Probes to send; 0 means until interrupted.").Short('c').Default("4").IntVar(&f.count)
 	cmd.Flag("interval", "Time between two probes, at least 1ms.").Short('i').Default("1s").DurationVar(&f.interval)
 	cmd.Flag("timeout", "How long to wait for an answer, at least 1ms.").Short('t').Default("1s").DurationVar(&f.timeout)
-	cmd.Flag("size", "icmp: size of the IP packet in bytes, headers included, 28 to 65535 (default 64).").Short('s').IntVar(&f.size)
-	cmd.Flag("port", "tcp: port, 1 to 65535.").Short('p').IntVar(&f.port)
-	cmd.Flag("ttl", "icmp: time to live or hop limit of the packets, 1 to 255 (default 64).").IntVar(&f.ttl)
+	cmd.Flag("size", "icmp and udp: size of the IP packet in bytes, headers included, 28 to 65535 (default 64).").Short('s').IntVar(&f.size)
+	cmd.Flag("port", "tcp and udp: port, 1 to 65535 (default of udp: 9798).").Short('p').IntVar(&f.port)
+	cmd.Flag("ttl", "icmp and udp: time to live or hop limit of the packets, 1 to 255 (default 64).").IntVar(&f.ttl)
+	cmd.Flag("key-file", "udp: file that holds the key of the cluster.").StringVar(&f.keyFile)
 	cmd.Flag("netns", "Probe from a network namespace: /run/netns/NAME, or /proc/PID/ns/net of a process in a pod. Names are looked up outside of it.").StringVar(&f.netns)
 	cmd.Flag("ipv4", "Use IPv4 only.").Short('4').BoolVar(&f.ipv4)
 	cmd.Flag("ipv6", "Use IPv6 only.").Short('6').BoolVar(&f.ipv6)
@@ -86,6 +90,9 @@ func (f *probeFlags) run(ctx context.Context, _ *slog.Logger) error {
 	host, err := f.check(kind)
 	if err != nil {
 		return usageError{fmt.Errorf("probe %s: %w; try probe --help", f.kind, err)}
+	}
+	if f.key, err = probers.ReadKeyFile(f.keyFile); err != nil {
+		return usageError{fmt.Errorf("probe %s: %w", f.kind, err)}
 	}
 	addr, err := f.resolve(ctx, host)
 	if err != nil {
@@ -137,7 +144,12 @@ func (f *probeFlags) check(k offeredProbe) (host string, err error) {
 			return "", fmt.Errorf("--%s=%d is out of range; allowed: %d to %d", o.name, o.value, o.low, o.high)
 		}
 	}
+	if f.port == 0 {
+		f.port = k.port
+	}
 	switch {
+	case has("key-file") != (f.keyFile != ""):
+		return "", errors.New("--key-file is for udp, which needs it")
 	case has("port") && f.port == 0:
 		return "", errors.New("--port is missing")
 	case f.count < 0:

@@ -4,7 +4,9 @@ package main
 const probeHelp = `What it does
   icmp  sends echo requests and waits for the replies (ping).
   tcp   opens connections, closes them with a reset, sends nothing on them (paping).
-  They are the probes that the agent sends. Times are the kernel's: for icmp from
+  udp   sends packets with the cluster's key to a responder (podnet_exporter respond,
+        or the agent), which answers nothing else.
+  They are the probes that the agent sends. Times are the kernel's: for icmp and udp from
   the packet's leaving to the reply's arriving, for tcp from SYN to SYN-ACK. A probe
   has one outcome; a reply after the timeout is a late reply and the probe failed.
 
@@ -47,5 +49,6 @@ Exit codes
 Examples
   podnet_exporter probe icmp 10.244.2.2
   podnet_exporter probe tcp -c 1 -o json 10.244.2.2:80
+  podnet_exporter probe udp --key-file /etc/podnet/key 10.244.2.2
   podnet_exporter probe icmp -6 -s 1400 --netns /proc/4711/ns/net node2
 `

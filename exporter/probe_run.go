@@ -19,6 +19,7 @@ func (f *probeFlags) probe(ctx context.Context, kind offeredProbe, to netip.Addr
 		return probeExitFailed, err
 	}
 	defer engine.Close()
+	engine.SetKey(f.key)
 	engine.Batch = 0 // a person waits for each line
 	engine.Threshold = max(engine.Threshold, f.timeout/2)
 

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -46,6 +47,8 @@ func TestProbeSaysWhatHappened(t *testing.T) {
 		{"more probes than one at a time", "tcp 127.0.0.1:9 -c 3 -i 1ms -t 200ms", 1,
 			strings.Join([]string{"1", "2", "3"}, " timeout: nothing came back from 127.0.0.1 within 200ms\n") +
 				" timeout: nothing came back from 127.0.0.1 within 200ms\n\ntcp 127.0.0.1:9: 3 sent, 0 succeeded, 3 failed (3 timeout)\n", ""},
+		{"UDP without a key", "udp 127.0.0.1", 2, "", "--key-file is for udp, which needs it"},
+		{"a key file that is not there", "udp 127.0.0.1 --key-file /none", 2, "", "key file: open /none"},
 		{"a name that does not resolve", "icmp a..b", 3, "", "probe icmp: a..b: lookup a..b: no such host"},
 		{"no IPv6 address", "icmp -6 127.0.0.1", 3, "", "it has no IPv6 address"},
 		{"no port", "tcp 127.0.0.1", 2, "", "probe tcp: --port is missing; try probe --help"},
@@ -110,6 +113,27 @@ func TestProbeAsJSON(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, lines); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestProbeOfAResponderByUDP(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(file, []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, err := probers.NewResponder(probers.ResponderOptions{Listen: "127.0.0.1:0", Node: "n1", Key: []byte("secret")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- r.Run(ctx) }()
+	code, stdout, stderr := ran(t, program(t, "podnet_exporter", "probe", "udp", r.Addr().String(), "-c", "1", "--key-file", file))
+	cancel()
+	<-done
+	want := "1 reply from 127.0.0.1: rtt T ms\n\nudp " + r.Addr().String() + ": 1 sent, 1 succeeded, 0 failed\nrtt T\n"
+	if diff := cmp.Diff(want, stdout); diff != "" || code != 0 || stderr != "" {
+		t.Errorf("exit code %d, stderr %q, stdout (-want +got):\n%s", code, stderr, diff)
 	}
 }
 
