@@ -38,6 +38,8 @@ type place struct {
 type cell struct {
 	outcome verdict.Outcome
 	expires time.Time
+	pace    verdict.Pace
+	slow    bool
 }
 
 type peerState struct {
@@ -74,14 +76,21 @@ func (b *board) set(peers map[peerKey]peerState) {
 	}
 }
 
-// note keeps what a probe ended with until expires: what is older than the
-// next probe's end says nothing any more.
-func (b *board) note(key peerKey, at place, reason probers.Reason, expires time.Time) {
+// note keeps what a probe ended with for a while: what is older than the next
+// probe's end says nothing any more. RTT is that of a success.
+func (b *board) note(key peerKey, at place, reason probers.Reason, rtt time.Duration, now time.Time, keep time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if p, ok := b.peers[key]; ok {
-		p.cells[at] = cell{outcome: verdict.OutcomeOf(at.kind, reason, p.cells[at].outcome), expires: expires}
+	p, ok := b.peers[key]
+	if !ok {
+		return
 	}
+	c := p.cells[at]
+	c.outcome, c.expires = verdict.OutcomeOf(at.kind, reason, c.outcome), now.Add(keep)
+	if reason == probers.OK {
+		c.slow, _ = c.pace.Add(rtt, now)
+	}
+	p.cells[at] = c
 }
 
 // forget drops the outcomes of one vantage, because it is gone.
@@ -120,15 +129,17 @@ func (b *board) judge(now time.Time) {
 
 // cycle returns what is known of the peer at now.
 func (p *peerState) cycle(now time.Time) verdict.Cycle {
-	way := func(vantage, targetKind string) verdict.Way {
+	way := func(vantage, targetKind string) (w verdict.Way) {
 		get := func(kind probers.Kind) verdict.Outcome {
 			c := p.cells[place{vantage, targetKind, kind}]
 			if now.After(c.expires) {
 				return verdict.None
 			}
+			w.Slow = w.Slow || c.slow && c.outcome == verdict.Answer
 			return c.outcome
 		}
-		return verdict.Way{ICMP: get(probers.ICMP), TCP: get(probers.TCP), UDP: get(probers.UDP)}
+		w.ICMP, w.TCP, w.UDP = get(probers.ICMP), get(probers.TCP), get(probers.UDP)
+		return w
 	}
 	return verdict.Cycle{
 		NodeToNode: way(vantageNode, kindNode),

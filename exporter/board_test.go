@@ -36,7 +36,7 @@ func answer(b *board, key peerKey, reasons map[place]probers.Reason) {
 			for _, kind := range []string{kindNode, kindPod} {
 				for _, probe := range []probers.Kind{probers.ICMP, probers.TCP} {
 					at := place{vantage, kind, probe}
-					b.note(key, at, reasons[at], now.Add(3*time.Second))
+					b.note(key, at, reasons[at], time.Millisecond, now, 3*time.Second)
 				}
 			}
 		}

@@ -20,14 +20,18 @@ const (
 	kindPod     = "pod"
 )
 
+// udpTrain is how many UDP packets follow each other at once: a packet can only
+// be overtaken by one that is close behind it.
+const udpTrain = 2
+
 // probeKinds is the table of what is sent to every peer: adding a prober is
 // one line here.
 // UDP is sent only with the cluster's key.
 func probeKinds(cfg *config.Config, keyed bool) []probeKind {
 	return []probeKind{
-		{probers.ICMP, cfg.Probes.ICMP.Enabled, cfg.Probes.ICMP.Interval, cfg.Probes.ICMP.Timeout, 0, cfg.Probes.ICMP.Size, 1},
-		{probers.TCP, cfg.Probes.TCP.Enabled, cfg.Probes.TCP.Interval, cfg.Probes.TCP.Timeout, cfg.Probes.TCP.Port, 0, 1},
-		{probers.UDP, cfg.Probes.UDP.Enabled && keyed, cfg.Probes.UDP.Interval, cfg.Probes.UDP.Timeout, cfg.Probes.UDP.Port, 0, cfg.Probes.UDP.Flows},
+		{probers.ICMP, cfg.Probes.ICMP.Enabled, cfg.Probes.ICMP.Interval, cfg.Probes.ICMP.Timeout, 0, cfg.Probes.ICMP.Size, 1, 1},
+		{probers.TCP, cfg.Probes.TCP.Enabled, cfg.Probes.TCP.Interval, cfg.Probes.TCP.Timeout, cfg.Probes.TCP.Port, 0, 1, 1},
+		{probers.UDP, cfg.Probes.UDP.Enabled && keyed, cfg.Probes.UDP.Interval, cfg.Probes.UDP.Timeout, cfg.Probes.UDP.Port, 0, cfg.Probes.UDP.Flows, udpTrain},
 	}
 }
 
@@ -39,6 +43,7 @@ type probeKind struct {
 	port              uint16 // 0: the probe has none
 	size              int    // bytes, 0: the probe's own
 	flows             uint16 // that the probes of a target take turns in
+	train             int    // probes sent back to back
 }
 
 // meshTarget is one thing that is to be probed.
@@ -107,6 +112,7 @@ func (t meshTarget) scheduled(s *sink) schedule.Target {
 		Key:      t.path.Probe + " " + t.path.Vantage + " " + t.path.Target,
 		Interval: t.probe.interval,
 		Flows:    t.probe.flows,
+		Train:    t.probe.train,
 		Probe: probers.Probe{
 			Kind: t.probe.kind, To: t.addr, Timeout: t.probe.timeout, Size: t.probe.size, Identity: t.answers,
 		},
@@ -156,7 +162,7 @@ func (s *sink) Result(res probers.Result) {
 	if reason == probers.Impaired {
 		s.vantage.impairedAt(now)
 	}
-	s.board.note(s.peer, s.at, reason, now.Add(s.keep))
+	s.board.note(s.peer, s.at, reason, res.RTT, now, s.keep)
 }
 
 // chosen returns the nodes that this one probes, itself among them, and how

@@ -19,13 +19,14 @@ type Target struct {
 	Interval time.Duration // from one probe to the next
 	Probe    probers.Probe // what to send; its Tag and Flow are the loop's
 	Flows    uint16        // how many flows the probes take turns in; 0 is one
+	Train    int           // probes sent back to back each time, in one flow; 0 is one
 	Sink     Sink          // who is told; not part of the comparison
 }
 
 // same reports whether two targets are probed alike.
 func (t Target) same(o Target) bool {
 	t.Probe.Tag, t.Probe.Flow, o.Probe.Tag, o.Probe.Flow = 0, 0, 0, 0
-	return t.Interval == o.Interval && t.Flows == o.Flows && t.Probe == o.Probe
+	return t.Interval == o.Interval && t.Flows == o.Flows && t.Train == o.Train && t.Probe == o.Probe
 }
 
 // Sink is told what happens to one target's probes. It is called from the
@@ -176,8 +177,10 @@ func (r *round) send(now time.Time) {
 		t := r.byTag[tag]
 		t.Probe.Tag, t.Probe.Flow = tag<<flowBits|uint64(t.flow), t.flow
 		t.flow = (t.flow + 1) % max(t.Flows, 1)
-		r.engine.Send(t.Probe)
-		t.Sink.Sent(now.Sub(due))
+		for range max(t.Train, 1) {
+			r.engine.Send(t.Probe)
+			t.Sink.Sent(now.Sub(due))
+		}
 	}
 }
 

@@ -181,6 +181,23 @@ func TestLoopTakesTurnsInTheFlows(t *testing.T) {
 	})
 }
 
+func TestLoopSendsATrainInOneFlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, e := newTestLoop(), newEcho()
+		c := &tally{}
+		l.Set([]Target{{Key: "a", Interval: time.Second, Flows: 2, Train: 2, Sink: c}})
+		start(t, l, e)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if want := []uint64{0, 0, 1, 1}; !slices.Equal(c.flows, want) {
+			t.Errorf("results of flows %v; want %v", c.flows, want)
+		}
+		if c.sent != 4 {
+			t.Errorf("told of %d probes sent; want 4", c.sent)
+		}
+	})
+}
+
 func TestLoopIgnoresRepliesToTargetsThatAreGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, e := newTestLoop(), newEcho()

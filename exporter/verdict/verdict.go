@@ -23,6 +23,7 @@ const (
 	PortRefused     Verdict = "port_refused"     // the address answers and refuses the port: nobody listens
 	PortFiltered    Verdict = "port_filtered"    // ICMP passes, TCP or UDP to the port gets no answer
 	ICMPLost        Verdict = "icmp_lost"        // TCP passes, ICMP gets no answer
+	Slow            Verdict = "slow"             // everything answers, far later than it used to
 	LocalPod        Verdict = "local_pod"        // this node and its own pod cannot reach each other
 )
 
@@ -30,7 +31,7 @@ const (
 func All() []Verdict {
 	return []Verdict{
 		OK, Lossy, Impaired, ExpectedDown, NodeUnreachable, PodNetwork, HostNetwork,
-		PortRefused, PortFiltered, ICMPLost, LocalPod,
+		PortRefused, PortFiltered, ICMPLost, Slow, LocalPod,
 	}
 }
 
@@ -75,6 +76,7 @@ func OutcomeOf(kind probers.Kind, r probers.Reason, before Outcome) Outcome {
 // Way is what the probes of one vantage say about one address.
 type Way struct {
 	ICMP, TCP, UDP Outcome
+	Slow           bool // one of the answers came far later than the answers used to, see Pace
 }
 
 // all returns the outcomes.
@@ -149,10 +151,25 @@ func judgePorts(all []Way) Verdict {
 		return PortFiltered
 	case some(all, func(w Way) bool { return w.ICMP == Loss }):
 		return ICMPLost
+	case slow(all):
+		return Slow
 	case some(all, func(w Way) bool { return w.has(Lapse) }):
 		return Lossy
 	}
 	return OK
+}
+
+// slow reports whether every way that answers does so slowly: what delays the
+// packets is common to all, and so is not one vantage or one pod.
+func slow(all []Way) bool {
+	var is bool
+	for _, w := range all {
+		if w.answers() && !w.Slow {
+			return false
+		}
+		is = is || w.Slow
+	}
+	return is
 }
 
 // uncertain reports whether the cycle must not be judged: nothing was

@@ -113,6 +113,26 @@ func TestOfDoesNotBlamePeersForOurOwnPod(t *testing.T) {
 	}
 }
 
+func TestOfCallsAPeerSlowWhenEveryWayIs(t *testing.T) {
+	all := cycle(t, "+++", "+++", "+++", "+++")
+	for _, w := range []*Way{&all.NodeToNode, &all.NodeToPod, &all.PodToNode, &all.PodToPod} {
+		w.Slow = true
+	}
+	if got := Of(all); got != Slow {
+		t.Errorf("Of() = %s; want slow", got)
+	}
+	one := cycle(t, "+++", "+++", "+++", "+++")
+	one.PodToPod.Slow = true
+	if got := Of(one); got != OK {
+		t.Errorf("Of() = %s with one slow way; want ok", got)
+	}
+	lost := all
+	lost.PodToPod = way(t, "---")
+	if got := Of(lost); got != PodNetwork {
+		t.Errorf("Of() = %s; want pod_network, which weighs more", got)
+	}
+}
+
 func TestOfKnowsWhoIsExpectedToBeDown(t *testing.T) {
 	for _, tt := range []struct {
 		name string
