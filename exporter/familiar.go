@@ -49,7 +49,7 @@ func (c familiarCommand) addToHelp(app *kingpin.Application) command {
 	cmd := app.Command(c.name, c.help)
 	cmd.Arg("argument", "Its own options and destination.").Strings()
 	return command{cmd.FullCommand(), func(context.Context, *slog.Logger) error {
-		return usageError{fmt.Errorf("%s must be the first word: podnet_exporter %s ...", c.name, c.name)}
+		return usageError{fmt.Errorf("%s must be the first word, as in: podnet_exporter %s --help", c.name, c.name)}
 	}}
 }
 

@@ -41,7 +41,7 @@ func offeredProbes() []offeredProbe {
 	return []offeredProbe{
 		{"icmp", probers.ICMP, []string{"size", "ttl"}, 0, "icmp needs CAP_NET_RAW: run as root, or setcap cap_net_raw+ep podnet_exporter; probe tcp needs no capability"},
 		{"tcp", probers.TCP, []string{"port"}, 0, "tcp needs no capability: a local policy forbids sockets"},
-		{"udp", probers.UDP, []string{"port", "size", "ttl", "key-file"}, 9798, "udp needs no capability: a local policy forbids sockets, or the key file is not yours to read"},
+		{"udp", probers.UDP, []string{"port", "size", "ttl", "key-file"}, 9798, "udp needs no capability: a local policy forbids sockets"},
 	}
 }
 
