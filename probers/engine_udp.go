@@ -25,7 +25,7 @@ type udpProbes struct {
 }
 
 func newUDPProbes() udpProbes {
-	u := udpProbes{flows: newUDPFlows(maxUDPFlows)}
+	u := udpProbes{flows: newFlowTable(maxUDPFlows)}
 	for family := range u.sockets {
 		for port := range u.sockets[family] {
 			u.sockets[family][port] = udpSocket{fd: -1, is6: family == 1, port: uint8(port)}

@@ -66,7 +66,7 @@ type flowTable struct {
 	limit      int // of each generation
 }
 
-func newUDPFlows(limit int) flowTable {
+func newFlowTable(limit int) flowTable {
 	return flowTable{young: map[udpKey]*udpFlow{}, limit: limit / 2}
 }
 

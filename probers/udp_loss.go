@@ -35,6 +35,9 @@ type Losses struct {
 // it knows only how many there are.
 const maxMissing = 128
 
+// maxWaited is how often settling is put off at most.
+const maxWaited = 8
+
 // A LossTracker finds out in which direction the packets of one flow were
 // lost. The flow's requests have the sequence numbers 1, 2, 3…, and each reply
 // says how many requests of the flow the responder has seen, which has to
@@ -52,6 +55,7 @@ const maxMissing = 128
 type LossTracker struct {
 	flying  []uint64 // sent, without an outcome, in order
 	peak    int      // most of those since there were none
+	burst   uint64   // first of those that were in flight together last
 	high    uint64   // highest sequence number that was answered
 	count   uint64   // highest count of the responder
 	settled uint64   // what high was when losses were settled last
@@ -65,12 +69,13 @@ type LossTracker struct {
 	failed  int      // known not to have reached the responder
 	unsure  int      // may have been lost by the prober itself
 	doubled int      // requests that were counted once too often
+	waited  int      // times that settling was put off
 }
 
 // Sent notes a request. Sequence numbers must grow.
 func (t *LossTracker) Sent(sequence uint64) {
 	if len(t.flying) == 0 {
-		t.peak = 0
+		t.peak, t.burst = 0, sequence
 	}
 	t.flying = append(t.flying, sequence)
 	t.peak = max(t.peak, len(t.flying))
@@ -166,8 +171,17 @@ func (t *LossTracker) land(sequence uint64) bool {
 
 // settle tells the directions of what was lost since it did so last, if all
 // requests up to the last reply have an outcome and none behind it is lost.
+//
+// Of packets that were in flight together, the responder may have counted one
+// that is lost, or still to come, before the others or after them, and no reply
+// says so. A later burst that is whole tells; it is waited for, but not for
+// ever.
 func (t *LossTracker) settle() Losses {
 	if t.high <= t.settled || t.edge > t.high || len(t.flying) > 0 && t.flying[0] < t.high {
+		return Losses{}
+	}
+	if (t.edge >= t.burst || len(t.flying) > 0) && t.waited < maxWaited {
+		t.waited++
 		return Losses{}
 	}
 	lost := t.older + len(t.missing)
@@ -183,5 +197,5 @@ func (t *LossTracker) settle() Losses {
 func (t *LossTracker) begin(sequence, count uint64) {
 	t.settled, t.counted = sequence, count
 	t.missing = t.missing[:0]
-	t.older, t.edge, t.failed, t.unsure, t.doubled = 0, 0, 0, 0, 0
+	t.older, t.edge, t.failed, t.unsure, t.doubled, t.waited = 0, 0, 0, 0, 0, 0
 }
