@@ -154,14 +154,17 @@ func (s *papingSession) once(ctx context.Context) bool {
 }
 
 // connected reports a success. Its time is the round trip that the kernel
-// measured. When a SYN was lost that is said, and is no part of the time; when
-// strict it is, as it is with paping.
+// measured, to a millisecond when a SYN was lost. The wait for that one is no
+// part of it, unless strict, or the kernel could not tell the two apart.
 func (s *papingSession) connected(r probers.Result, elapsed time.Duration) {
 	took, lost := r.RTT, ""
 	if r.Retransmits > 0 {
 		lost = fmt.Sprintf(" retransmits=$%d$", r.Retransmits)
 		if s.options.Strict {
-			took, lost = elapsed, ""
+			lost = ""
+		}
+		if s.options.Strict || r.RTT == 0 {
+			took = elapsed
 		}
 	}
 	s.stats.success(took)
