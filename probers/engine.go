@@ -47,11 +47,12 @@ type Engine struct {
 	err       error
 	pools     [2]tcpPool
 	udp       udpProbes
+	traces    traces
 	address   sockaddr
 
 	flights   ring
 	inFlight  int
-	icmp      int       // ICMP probes among those in flight
+	icmp      int       // probes in flight that the ICMP sockets receive the answers to
 	deadlines deadlines // of all in flight
 	young     fifo      // TCP probes to be looked at first when their batch is due
 	drain     int64     // when ICMP answers are to be read, monotonic ns; 0: nothing is awaited
@@ -97,7 +98,7 @@ func NewEngine() (*Engine, error) {
 		wait:      wait,
 		pools:     [2]tcpPool{{is6: false}, {is6: true}},
 		udp:       newUDPProbes(),
-		id:        uint16(rand.Uint32()),
+		id:        uint16(rand.Uint32()) &^ flowMask,
 		cookie:    rand.Uint32(),
 		ephemeral: firstLocalPort(),
 		flights:   newRing(),
@@ -110,6 +111,9 @@ func NewEngine() (*Engine, error) {
 // next Poll.
 func (e *Engine) Send(p Probe) {
 	e.stats.Sent++
+	if isTrace(p) && !quotable(e.flights.last+1) {
+		e.flights.last++
+	}
 	f := e.flights.add()
 	if f == nil {
 		e.ready = append(e.ready, Result{Tag: p.Tag, Event: Done, Reason: LocalBuffer})
@@ -119,6 +123,9 @@ func (e *Engine) Send(p Probe) {
 	f.to = netip.AddrPortFrom(p.To.Addr().Unmap(), p.To.Port())
 	e.inFlight++
 	switch {
+	case isTrace(p) && f.to.Addr().IsValid():
+		e.icmp++
+		e.sendTrace(f, p)
 	case p.Kind == ICMP && f.to.Addr().IsValid():
 		e.icmp++
 		e.sendICMP(f, p.Size)
@@ -152,7 +159,7 @@ func (e *Engine) finish(f *flight, r Result) {
 	}
 	f.done = true
 	e.inFlight--
-	if f.kind == ICMP {
+	if answeredByICMP(f.kind) {
 		e.icmp--
 	}
 	if f.flow != nil {
@@ -194,6 +201,7 @@ func (e *Engine) Close() error {
 		e.pools[i].close()
 	}
 	e.udp.each(func(s *udpSocket) { closeFD(s.fd) })
+	e.traces.close()
 	e.wait.close()
 	if err := e.home.file.Close(); err != nil {
 		return fmt.Errorf("probe engine: %w", err)

@@ -44,7 +44,7 @@ func (e *Engine) icmpSocket(is6 bool) (*icmpSocket, error) {
 	}
 	if e.sockets[i] == nil {
 		err := e.home.inside(func() (err error) {
-			e.sockets[i], err = openICMP(is6, e.id, e.cookie)
+			e.sockets[i], err = openICMP(e.icmpFilter(is6), e.cookie)
 			return err
 		})
 		if err != nil {
@@ -61,24 +61,35 @@ func (e *Engine) icmpSocket(is6 bool) (*icmpSocket, error) {
 // and until then an early look is the best there is.
 func (e *Engine) pollSockets() {
 	for i, s := range e.sockets {
-		if s == nil || s.polled == (e.Batch == 0 || !s.stamped) {
-			continue
+		if s != nil {
+			e.pollReceiver(&s.receiver, icmpEvent4-uint64(i), e.Batch == 0 || !s.stamped)
 		}
-		var errno unix.Errno
-		if s.polled {
-			errno = e.wait.remove(s.fd)
-		} else {
-			errno = e.wait.add(s.fd, unix.EPOLLIN, icmpEvent4-uint64(i))
+	}
+	for i, r := range e.traces.answers {
+		if r != nil {
+			e.pollReceiver(r, answerEvent4-uint64(i), e.Batch == 0 || !r.stamped)
 		}
-		if errno == 0 {
-			s.polled = !s.polled
-		}
+	}
+}
+
+func (e *Engine) pollReceiver(r *receiver, event uint64, polled bool) {
+	if r.polled == polled {
+		return
+	}
+	var errno unix.Errno
+	if polled {
+		errno = e.wait.add(r.fd, unix.EPOLLIN, event)
+	} else {
+		errno = e.wait.remove(r.fd)
+	}
+	if errno == 0 {
+		r.polled = polled
 	}
 }
 
 // readICMP reads everything that has arrived.
 func (e *Engine) readICMP(now moment) {
-	for _, s := range e.sockets {
+	for family, s := range e.sockets {
 		if s == nil {
 			continue
 		}
@@ -86,6 +97,7 @@ func (e *Engine) readICMP(now moment) {
 			n := s.read()
 			if n > 0 {
 				s.sender.readStamps(&e.flights)
+				e.traces.readStamps(family, &e.flights)
 			}
 			for i := range n {
 				e.takeICMP(s, i, now)
@@ -93,7 +105,7 @@ func (e *Engine) readICMP(now moment) {
 			if n < batchSize {
 				break
 			}
-			e.noteDrops(s, now)
+			e.noteDrops(&s.receiver, now)
 		}
 	}
 	e.lastRead, e.drain = now.mono, 0
@@ -101,8 +113,8 @@ func (e *Engine) readICMP(now moment) {
 
 // noteDrops looks whether the buffer was full since it was read last. It can
 // have been only if much was in it.
-func (e *Engine) noteDrops(s *icmpSocket, now moment) {
-	if n := s.overflowed(); n > 0 {
+func (e *Engine) noteDrops(r *receiver, now moment) {
+	if n := r.overflowed(); n > 0 {
 		e.stats.Drops += uint64(n)
 		e.windows.add(window{from: e.lastRead, to: now.mono})
 	}
@@ -111,7 +123,7 @@ func (e *Engine) noteDrops(s *icmpSocket, now moment) {
 // takeICMP works on received message i.
 func (e *Engine) takeICMP(s *icmpSocket, i int, now moment) {
 	m, ok := s.message(i)
-	if !ok || m.id != e.id {
+	if !ok {
 		e.stats.Foreign++
 		return
 	}
@@ -120,13 +132,11 @@ func (e *Engine) takeICMP(s *icmpSocket, i int, now moment) {
 		e.stats.Foreign++
 		return
 	}
+	rx := s.stamp(i)
 	if !m.reply {
-		if !f.done {
-			e.finish(f, Result{Reason: reasonOfICMP(m.error, s.is6), ICMP: m.error, From: m.error.From})
-		}
+		e.refusal(f, Result{Reason: reasonOfICMP(m.error, s.is6), ICMP: m.error, From: m.error.From}, rx, now)
 		return
 	}
-	rx := s.stamp(i)
 	intact := stamped && s.icmpLength(i) == f.size && patternHolds(m.payload)
 	e.reply(f, Result{Reason: verdictOn(f, m.from, intact), From: m.from}, rx, now)
 }
@@ -139,11 +149,14 @@ func (e *Engine) probeOf(m icmpMessage, is6 bool) (f *flight, stamped bool) {
 	if ok && cookie != e.cookie {
 		return nil, false
 	}
-	if f := e.flights.find(number); ok && f != nil && uint16(number) == m.sequence && belongs(f, is6) {
+	if m.protocol != protocolICMP4 {
+		return e.traceOf(m, is6), ok
+	}
+	if f := e.flights.find(number); ok && f != nil && uint16(number) == m.sequence && belongs(f, is6) && m.id == e.echoID(f) {
 		return f, true
 	}
 	f = e.flights.findSequence(m.sequence)
-	if f == nil || !belongs(f, is6) {
+	if f == nil || !belongs(f, is6) || m.id != e.echoID(f) {
 		return nil, false
 	}
 	other := m.from
@@ -155,6 +168,9 @@ func (e *Engine) probeOf(m icmpMessage, is6 bool) (f *flight, stamped bool) {
 	}
 	return f, false
 }
+
+// echoID is the ICMP id of a probe.
+func (e *Engine) echoID(f *flight) uint16 { return e.id | uint16(f.path) }
 
 func belongs(f *flight, is6 bool) bool { return f.kind == ICMP && f.to.Addr().Is6() == is6 }
 
@@ -169,6 +185,19 @@ func verdictOn(f *flight, from netip.Addr, intact bool) Reason {
 	return OK
 }
 
+// refusal reports an ICMP error, or a RST. To a trace it is an answer as good
+// as any.
+func (e *Engine) refusal(f *flight, r Result, rx int64, now moment) {
+	if f.traced {
+		e.answer(f, r, rx, now)
+		return
+	}
+	if !f.done {
+		r.RTT, _ = roundTrip(f.tx, rx, f.sent, now)
+		e.finish(f, r)
+	}
+}
+
 // reply reports a reply: as the outcome, as late, or as a duplicate. r holds
 // what its content says.
 func (e *Engine) reply(f *flight, r Result, rx int64, now moment) {
@@ -178,6 +207,10 @@ func (e *Engine) reply(f *flight, r Result, rx int64, now moment) {
 		}
 		return
 	}
+	e.answer(f, r, rx, now)
+}
+
+func (e *Engine) answer(f *flight, r Result, rx int64, now moment) {
 	rtt, exact := roundTrip(f.tx, rx, f.sent, now)
 	if !exact {
 		e.stats.NoTimestamp++

@@ -189,8 +189,9 @@ func TestOutcome(t *testing.T) {
 				if diff := cmp.Diff(want, outcomeOf(got)); diff != "" {
 					t.Errorf("%v: outcome differs (-want +got):\n%s", kind, diff)
 				}
-				if ok := got.RTT > 0 && got.RTT < timeout; got.Tag != 7 || ok != (got.Reason == OK) {
-					t.Errorf("%v: got %+v; want tag 7, and an RTT in case of success only", kind, got)
+				timed := got.Reason == OK || kind == ICMP && got.ICMP != ICMPError{}
+				if ok := got.RTT > 0 && got.RTT < timeout; got.Tag != 7 || ok != timed {
+					t.Errorf("%v: got %+v; want tag 7, and an RTT if there was an answer", kind, got)
 				}
 			}
 			if s := e.Stats(); s.InFlight != 0 || s.NoTimestamp != 0 || s.Foreign != 0 {

@@ -17,7 +17,9 @@ type flight struct {
 	watched  bool   // TCP: the socket is in the epoll set
 	fd       int    // TCP: the socket while not done
 	txKey    uint32 // ICMP, UDP: the kernel's number of the send, see timestamp.go
-	size     int    // ICMP: bytes of the ICMP message
+	size     int    // ICMP and traces: bytes behind the IP header
+	traced   bool   // a tracer wrote its packet
+	path     uint8  // of a trace: its flow, of traceFlows
 	tx       int64  // when the kernel gave it to the device, wall clock in ns; 0 if unknown
 	sent     moment // just before the system call that sent it
 	timeout  time.Duration

@@ -23,9 +23,9 @@ const (
 // timestamp would wake the poller, since an error queue that is not empty
 // cannot be masked; on two it is read when a reply needs it, many at once.
 type icmpSocket struct {
-	is6       bool
-	id        uint16
-	cookie    uint32
+	is6    bool
+	id     uint16
+	cookie uint32
 	receiver
 	sender    sender
 	packet    []byte // the message to send, with the pattern in place
@@ -86,28 +86,26 @@ func (in *inbox) control(i int) control {
 
 // openICMP opens the sockets of a family in the network namespace of the
 // calling thread. Needs CAP_NET_RAW.
-func openICMP(is6 bool, id uint16, cookie uint32) (*icmpSocket, error) {
+func openICMP(filter icmpFilter, cookie uint32) (*icmpSocket, error) {
 	s := &icmpSocket{
-		is6: is6, id: id, cookie: cookie,
+		is6: filter.is6, id: filter.id, cookie: cookie,
 		receiver: newReceiver(),
 		sender:   newSender(),
 		packet:   make([]byte, captured),
 	}
 	fillPattern(s.packet)
-	if err := s.open(); err != nil {
+	if err := s.open(filter.program()); err != nil {
 		s.close()
 		return nil, fmt.Errorf("icmp: %w", err)
 	}
 	return s, nil
 }
 
-func (s *icmpSocket) open() error {
+func (s *icmpSocket) open(filter []bpf.Instruction) error {
 	domain, protocol := unix.AF_INET, protocolICMP4
-	filter := idFilter4(s.id)
 	replies := []uint8{echoReply4, unreachable4, timeExceeded4, parameterProblem4}
 	if s.is6 {
 		domain, protocol = unix.AF_INET6, protocolICMP6
-		filter = idFilter6(s.id)
 		replies = []uint8{echoReply6, unreachable6, packetTooBig6, timeExceeded6, parameterProblem6}
 	}
 	var err error

@@ -81,7 +81,10 @@ func writeEcho(b []byte, is6 bool, id uint16, cookie uint32, number uint64) {
 }
 
 // checksum is the Internet checksum (RFC 1071).
-func checksum(b []byte) uint16 {
+func checksum(b []byte) uint16 { return ^fold(sum(b)) }
+
+// sum adds up 16-bit words, in some order of magnitude: see fold.
+func sum(b []byte) uint64 {
 	var sum uint64
 	for len(b) >= 4 {
 		sum += uint64(binary.BigEndian.Uint32(b))
@@ -90,29 +93,36 @@ func checksum(b []byte) uint16 {
 	for i, c := range b {
 		sum += uint64(c) << (24 - 8*i)
 	}
+	return sum
+}
+
+// fold makes 16 bits of a sum, with end-around carry.
+func fold(sum uint64) uint16 {
 	sum = sum>>32 + sum&0xffffffff
 	sum = sum>>32 + sum&0xffffffff
 	sum = sum>>16 + sum&0xffff
 	sum = sum>>16 + sum&0xffff
-	return ^uint16(sum)
+	return uint16(sum)
 }
 
 // icmpMessage is what a received ICMP packet says that matters to probes.
 type icmpMessage struct {
-	reply    bool       // an echo reply; else an ICMP error that quotes an echo request
+	reply    bool       // an echo reply; else an ICMP error that quotes a probe
 	error    ICMPError  // of an error; From is set for IPv4 only, IPv6 has it in the socket address
 	from     netip.Addr // IPv4 only
-	to       netip.Addr // of an error: where the quoted echo request was going
-	id       uint16
-	sequence uint16
-	payload  []byte // from the probe stamp on: of a reply all that was captured, of an error what was quoted
+	to       netip.Addr // of an error: where the quoted packet was going
+	protocol uint8      // of the quoted packet: protocolICMP4 for both families, protocolUDP or protocolTCP
+	id       uint16     // of an echo
+	sequence uint16     // of an echo
+	payload  []byte     // from the probe stamp on: of a reply all that was captured, of an error what was quoted
+	segment  segment    // of UDP and TCP
 }
 
 // parseICMP4 reads an IPv4 packet as a raw socket gives it. It is false for
-// anything but an echo reply, or an ICMP error about an echo request.
+// anything but an echo reply, or an ICMP error about what a probe sends.
 func parseICMP4(b []byte) (icmpMessage, bool) {
-	from, _, b, ok := splitIPv4(b)
-	if !ok || len(b) < icmpHeader {
+	from, _, protocol, b, ok := splitIPv4(b)
+	if !ok || protocol != protocolICMP4 || len(b) < icmpHeader {
 		return icmpMessage{}, false
 	}
 	switch b[0] {
@@ -121,24 +131,24 @@ func parseICMP4(b []byte) (icmpMessage, bool) {
 		m.reply, m.from = true, from
 		return m, true
 	case unreachable4, timeExceeded4, parameterProblem4:
-		_, to, quoted, ok := splitIPv4(b[icmpHeader:])
-		if !ok || len(quoted) < icmpHeader || quoted[0] != echoRequest4 {
+		_, to, protocol, quoted, ok := splitIPv4(b[icmpHeader:])
+		if !ok {
 			return icmpMessage{}, false
 		}
-		m := echo(quoted)
+		m, ok := parseQuote(quoted, protocol, echoRequest4)
 		m.from, m.to = from, to
 		m.error = ICMPError{From: from, Type: b[0], Code: b[1]}
 		if b[0] == unreachable4 && b[1] == fragNeeded4 {
 			m.error.MTU = int(binary.BigEndian.Uint16(b[6:]))
 		}
-		return m, true
+		return m, ok
 	}
 	return icmpMessage{}, false
 }
 
 // parseICMP6 reads an ICMPv6 message as a raw socket gives it, without its
 // IPv6 header. It is false for anything but an echo reply, or an ICMP error
-// about an echo request.
+// about what a probe sends.
 func parseICMP6(b []byte) (icmpMessage, bool) {
 	if len(b) < icmpHeader {
 		return icmpMessage{}, false
@@ -149,39 +159,40 @@ func parseICMP6(b []byte) (icmpMessage, bool) {
 		m.reply = true
 		return m, true
 	case unreachable6, packetTooBig6, timeExceeded6, parameterProblem6:
-		inner := b[icmpHeader:]
-		if len(inner) < ipv6Header+icmpHeader || inner[0]>>4 != 6 || inner[6] != protocolICMP6 || inner[ipv6Header] != echoRequest6 {
+		to, protocol, quoted, ok := splitIPv6(b[icmpHeader:])
+		if !ok {
 			return icmpMessage{}, false
 		}
-		m := echo(inner[ipv6Header:])
-		m.to = netip.AddrFrom16([16]byte(inner[24:40]))
+		m, ok := parseQuote(quoted, protocol, echoRequest6)
+		m.to = to
 		m.error = ICMPError{Type: b[0], Code: b[1]}
 		if b[0] == packetTooBig6 {
 			m.error.MTU = int(binary.BigEndian.Uint32(b[4:]))
 		}
-		return m, true
+		return m, ok
 	}
 	return icmpMessage{}, false
 }
 
-// splitIPv4 returns the addresses and the ICMP message of an IPv4 packet,
-// which may be cut short.
-func splitIPv4(b []byte) (from, to netip.Addr, message []byte, ok bool) {
-	if len(b) < ipv4Header || b[0]>>4 != 4 || b[9] != protocolICMP4 {
-		return from, to, nil, false
+// splitIPv4 returns the addresses, the protocol and the content of an IPv4
+// packet, which may be cut short.
+func splitIPv4(b []byte) (from, to netip.Addr, protocol uint8, content []byte, ok bool) {
+	if len(b) < ipv4Header || b[0]>>4 != 4 {
+		return from, to, 0, nil, false
 	}
 	header := int(b[0]&0xf) * 4
 	if header < ipv4Header || header > len(b) {
-		return from, to, nil, false
+		return from, to, 0, nil, false
 	}
 	if binary.BigEndian.Uint16(b[6:])&0x1fff != 0 {
-		return from, to, nil, false // a later fragment has no ICMP header
+		return from, to, 0, nil, false // a later fragment has no header of its protocol
 	}
-	return netip.AddrFrom4([4]byte(b[12:16])), netip.AddrFrom4([4]byte(b[16:20])), b[header:], true
+	return netip.AddrFrom4([4]byte(b[12:16])), netip.AddrFrom4([4]byte(b[16:20])), b[9], b[header:], true
 }
 
 func echo(b []byte) icmpMessage {
 	return icmpMessage{
+		protocol: protocolICMP4,
 		id:       binary.BigEndian.Uint16(b[4:]),
 		sequence: binary.BigEndian.Uint16(b[6:]),
 		payload:  b[icmpHeader:],
@@ -191,10 +202,17 @@ func echo(b []byte) icmpMessage {
 // stampOf returns the cookie and the number of a payload. It is false when
 // the payload is too short or not of a probe.
 func stampOf(payload []byte) (cookie uint32, number uint64, ok bool) {
-	if len(payload) < probeStamp || string(payload[:4]) != magic {
+	if len(payload) < probeStamp {
 		return 0, 0, false
 	}
-	return binary.BigEndian.Uint32(payload[4:]), binary.BigEndian.Uint64(payload[8:]), true
+	cookie, number = binary.BigEndian.Uint32(payload[4:]), binary.BigEndian.Uint64(payload[8:])
+	switch string(payload[:4]) {
+	case magic:
+		return cookie, number, true
+	case traceMagic:
+		return cookie, number & numberMask, true
+	}
+	return 0, 0, false
 }
 
 // patternHolds says whether a payload is intact behind its stamp.

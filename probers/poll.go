@@ -65,7 +65,7 @@ func (e *Engine) handle(events []unix.EpollEvent, now moment) {
 		for _, event := range events {
 			switch number := eventNumber(event); number {
 			case wakeEvent, timerEvent:
-			case icmpEvent4, icmpEvent6, udpEvent:
+			case icmpEvent4, icmpEvent6, udpEvent, answerEvent4, answerEvent6:
 				e.drain = now.mono // collect reads the sockets
 			default:
 				e.settleTCP(number, event.Events&unix.EPOLLERR != 0, now)
@@ -85,6 +85,7 @@ func (e *Engine) collect(now moment) {
 	if due := e.drain != 0 && e.drain <= now.mono; due || expired && e.icmp+e.udp.inFlight > 0 {
 		e.readUDP(now)
 		e.readICMP(now)
+		e.readAnswers(now)
 	}
 	for {
 		d, ok := e.young.first()
@@ -104,6 +105,7 @@ func (e *Engine) collect(now moment) {
 	if e.icmp+e.udp.inFlight > 0 && e.drain == 0 && e.Batch > 0 {
 		e.drain = now.mono + int64(e.Batch) // somebody has not answered yet
 	}
+	e.traces.tidy(e, now)
 }
 
 func (e *Engine) expire(f *flight, now moment) {

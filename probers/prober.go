@@ -45,7 +45,7 @@ func (k Kind) String() string {
 type Probe struct {
 	Tag     uint64         // chosen by the caller, returned in every Result of this probe
 	Kind    Kind           // how to probe
-	To      netip.AddrPort // where to; Port is not used by ICMP
+	To      netip.AddrPort // where to; Port is not used by ICMP, and 0 means 33434 for TraceUDP, 80 for TraceTCP
 	Timeout time.Duration  // a reply after this is late, and the probe has failed
 	Size    int            // size of the IP packet in bytes, headers included; 0 means 64; not used by TCP and TraceTCP
 
@@ -72,7 +72,7 @@ type Result struct {
 	Tag         uint64        // of the Probe
 	Event       Event         // what is reported
 	Reason      Reason        // why the probe failed; "" means success
-	RTT         time.Duration // by the kernel's clock, set on success and on Late
+	RTT         time.Duration // by the kernel's clock, set on success and on Late, and for an ICMP error in answer to ICMP or a trace
 	Retransmits int           // SYNs that TCP had to send again: each is a lost packet, not latency
 	ICMP        ICMPError     // the ICMP error that ended the probe, if one did
 	From        netip.Addr    // who answered, with a reply or an ICMP error; invalid if nobody did

@@ -43,6 +43,9 @@ const (
 	icmpEvent4 = ^uint64(2)
 	icmpEvent6 = ^uint64(3)
 	udpEvent   = ^uint64(4)
+
+	answerEvent4 = ^uint64(5)
+	answerEvent6 = ^uint64(6)
 )
 
 func newWaiter() (*waiter, error) {
