@@ -222,6 +222,7 @@ func (a *agent) apply() {
 
 	nodes, states := chosen(a.cfg, a.node, a.snapshot.Nodes)
 	a.prober.Peers(states)
+	a.prober.Zones(zonePairs(self.Zone, a.node, nodes))
 	a.board.set(boardPeers(nodes, a.node))
 	a.setTargets(meshTargets(a.cfg, len(a.key) > 0, nodes))
 }
@@ -265,6 +266,22 @@ func boardPeers(nodes []discovery.Node, self string) map[peerKey]peerState {
 		}
 	}
 	return peers
+}
+
+// zonePairs returns, for each peer of this node, the zones that the two are
+// in; "" if that is one zone, or not known.
+func zonePairs(zone, self string, nodes []discovery.Node) map[string]string {
+	pairs := make(map[string]string)
+	for _, n := range nodes {
+		switch {
+		case n.Name == self:
+		case zone == "" || n.Zone == "" || zone == n.Zone:
+			pairs[n.Name] = ""
+		default:
+			pairs[n.Name] = min(zone, n.Zone) + "-" + max(zone, n.Zone)
+		}
+	}
+	return pairs
 }
 
 // meshView is the mesh as the collectors see it.

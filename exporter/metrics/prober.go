@@ -16,6 +16,7 @@ type Prober struct {
 	vantage  *prometheus.GaugeVec
 	impaired *prometheus.GaugeVec
 	peers    *prometheus.GaugeVec
+	zones    *prometheus.GaugeVec
 }
 
 // NewProber returns a Prober whose metrics are registered with reg.
@@ -48,6 +49,10 @@ func NewProber(reg prometheus.Registerer) *Prober {
 			Namespace: "podnet", Name: "peers",
 			Help: "Nodes of the mesh that this agent probes, by what discovery knows of them; state unprobed counts those that others probe.",
 		}, []string{"state"}),
+		zones: auto.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: "podnet", Subsystem: "peer", Name: "info",
+			Help: "1 for every node that this agent probes. zones: this node's zone and the peer's, sorted and joined by a dash; empty if it is one zone, or one is not known.",
+		}, []string{"peer_node", "zones"}),
 	}
 }
 
@@ -96,6 +101,14 @@ func (p *Prober) Peers(states map[string]int) {
 	p.peers.Reset()
 	for state, n := range states {
 		p.peers.WithLabelValues(state).Set(float64(n))
+	}
+}
+
+// Zones sets which peers there are and in which zones the pair is.
+func (p *Prober) Zones(zones map[string]string) {
+	p.zones.Reset()
+	for peer, pair := range zones {
+		p.zones.WithLabelValues(peer, pair).Set(1)
 	}
 }
 

@@ -147,6 +147,7 @@ func TestMetricsLint(t *testing.T) {
 	p := NewProber(reg)
 	p.Vantage("node").Delay(time.Millisecond)
 	p.Peers(map[string]int{"ready": 3})
+	p.Zones(map[string]string{"n2": "a-b"})
 	NewReloads(reg)
 	problems, err := testutil.GatherAndLint(reg)
 	if err != nil {
