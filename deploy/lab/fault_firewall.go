@@ -29,7 +29,7 @@ type ruleset struct {
 	family nftables.TableFamily
 	chain  string // named after its hook, as iptables does
 	hook   *nftables.ChainHook
-	rules  [][]expr.Any // what each of them matches: all are counted and dropped
+	rules  [][]expr.Any // what each of them matches, and for replaceTables also what it does
 }
 
 // dropRules says which packets a fault drops, and where.
@@ -105,33 +105,47 @@ func overlayBlocked(l *Lab, n NodePlan) (string, []ruleset) {
 func injectRules(id string, drop dropRules) func(context.Context, *Lab, NodePlan) error {
 	return func(_ context.Context, l *Lab, n NodePlan) error {
 		netnsName, sets := drop(l, n)
-		c, err := nftIn(netnsName)
-		if err != nil {
-			return err
-		}
-		defer c.CloseLasting() //nolint:errcheck // the rules are in by then, or the error is known
-		if err := deleteTables(c, faultTable(id)); err != nil {
-			return err
-		}
-		tables := map[nftables.TableFamily]*nftables.Table{}
 		for _, set := range sets {
-			t := tables[set.family]
-			if t == nil {
-				t = c.AddTable(&nftables.Table{Family: set.family, Name: faultTable(id)})
-				tables[set.family] = t
-			}
-			chain := c.AddChain(&nftables.Chain{
-				Table: t, Name: set.chain, Type: nftables.ChainTypeFilter, Hooknum: set.hook, Priority: nftables.ChainPriorityFilter,
-			})
-			for _, match := range set.rules {
-				exprs := slices.Concat(match, []expr.Any{&expr.Counter{}, &expr.Verdict{Kind: expr.VerdictDrop}})
-				c.AddRule(&nftables.Rule{Table: t, Chain: chain, Exprs: exprs})
+			for i, match := range set.rules {
+				set.rules[i] = slices.Concat(match, []expr.Any{&expr.Counter{}, &expr.Verdict{Kind: expr.VerdictDrop}})
 			}
 		}
-		if err := c.Flush(); err != nil {
-			return fmt.Errorf("rules in %s: %w", netnsName, err)
+		return replaceTables(netnsName, faultTable(id), sets)
+	}
+}
+
+// replaceTables makes the tables of that name in a namespace, one per family,
+// hold these rules and no others.
+func replaceTables(netnsName, name string, sets []ruleset) error {
+	c, err := nftIn(netnsName)
+	if err != nil {
+		return err
+	}
+	defer c.CloseLasting() //nolint:errcheck // the rules are in by then, or the error is known
+	if err := deleteTables(c, name); err != nil {
+		return err
+	}
+	tables := map[nftables.TableFamily]*nftables.Table{}
+	for _, set := range sets {
+		t := tables[set.family]
+		if t == nil {
+			t = c.AddTable(&nftables.Table{Family: set.family, Name: name})
+			tables[set.family] = t
 		}
-		return nil
+		addRules(c, t, set)
+	}
+	if err := c.Flush(); err != nil {
+		return fmt.Errorf("rules in %s: %w", netnsName, err)
+	}
+	return nil
+}
+
+func addRules(c *nftables.Conn, t *nftables.Table, set ruleset) {
+	chain := c.AddChain(&nftables.Chain{
+		Table: t, Name: set.chain, Type: nftables.ChainTypeFilter, Hooknum: set.hook, Priority: nftables.ChainPriorityFilter,
+	})
+	for _, exprs := range set.rules {
+		c.AddRule(&nftables.Rule{Table: t, Chain: chain, Exprs: exprs})
 	}
 }
 

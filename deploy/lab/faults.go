@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -20,6 +21,10 @@ type Fault struct {
 
 	// DefaultNode is broken when no node is asked for.
 	DefaultNode string
+
+	// Suspect returns what the page must name instead of the node: a router,
+	// or a pair of zones. Nil means the node itself.
+	Suspect func(p Plan, n NodePlan) string
 
 	// CNI is the only way of connecting pods in which this breaks anything;
 	// "" is any.
@@ -42,73 +47,9 @@ type Fault struct {
 	Clear func(ctx context.Context, l *Lab, n NodePlan) error
 }
 
-// faults is every fault that the lab knows.
+// faults is every fault that the lab knows, in the order of their groups.
 func faults() []Fault {
-	return []Fault{
-		{
-			ID: "forward-drop", Title: "a rule of the node's FORWARD hook drops what its pods exchange with other nodes",
-			Symptom: "unreachable", Cause: "firewall_drop", Severity: severityPage, DefaultNode: "n2",
-			Inject: injectRules("forward-drop", forwardDrop), Clear: clearRules("forward-drop", onNode),
-		},
-		{
-			ID: "output-drop", Title: "a rule of the node's OUTPUT hook drops what it sends to the next node and its pods",
-			Symptom: "unreachable", Cause: "firewall_drop", Severity: severityPage, DefaultNode: "n1",
-			Inject: injectRules("output-drop", outputDrop), Clear: clearRules("output-drop", onNode),
-		},
-		{
-			ID: "pod-input-drop", Title: "a rule inside the endpoint pod drops everything that reaches it",
-			Symptom: "unreachable", Cause: "firewall_drop", Severity: severityPage, DefaultNode: "n2",
-			Inject: injectRules("pod-input-drop", podInputDrop), Clear: clearRules("pod-input-drop", inEndpoint),
-		},
-		{
-			ID: "route-missing", Title: "the node has lost its routes to the next node's pods",
-			Symptom: "unreachable", Cause: "route_missing", Severity: severityPage, DefaultNode: "n1",
-			CNI:    cniVXLAN, // the fabric knows no pods; where it does, the default route leads there too
-			Inject: removeRoutes, Clear: reprogram,
-		},
-		{
-			ID: "pod-link-down", Title: "the host end of the endpoint pod's veth is down",
-			Symptom: "unreachable", Cause: "interface_down", Severity: severityPage, DefaultNode: "n2",
-			Inject: podLinkDown, Clear: reprogram,
-		},
-		{
-			ID: "conntrack-full", Title: "the node's connection tracking table is at its limit",
-			Symptom: "unreachable", Cause: "conntrack_full", Severity: severityPage, DefaultNode: "n2",
-			Inject: inNode(fillConntrack), Clear: inNode(emptyConntrack),
-		},
-		{
-			ID: "overlay-port-blocked", Title: "the fabric drops the tunnel's UDP port to and from the node",
-			Symptom: "unreachable", Cause: "overlay_blocked", Severity: severityPage, DefaultNode: "n2",
-			CNI:    cniVXLAN,
-			Inject: injectRules("overlay-port-blocked", overlayBlocked), Clear: clearRules("overlay-port-blocked", onSwitch),
-		},
-		{
-			ID: "node-down", Title: "the node is powered off",
-			Symptom: "unreachable", Cause: "node_unreachable", Severity: severityPage, DefaultNode: "n2",
-			Inject: powerOff, Clear: powerOn,
-		},
-		{
-			ID: "not-listening", Title: "the process in the endpoint pod is gone",
-			Symptom: "port", Cause: "not_listening", Severity: severityPage, DefaultNode: "n2",
-			Inject: stopEndpoint, Clear: startEndpoint,
-		},
-		{
-			ID: "port-filtered", Title: "a rule inside the endpoint pod drops TCP to its port, and nothing else",
-			Symptom: "port", Cause: "firewall_drop", Severity: severityPage, DefaultNode: "n2",
-			Inject: injectRules("port-filtered", portFiltered), Clear: clearRules("port-filtered", inEndpoint),
-		},
-		{
-			ID: "exporter-restart", Title: "the agent is restarted", DefaultNode: "n2",
-			MustSee: `process_start_time_seconds{node="NODE"} > BEGAN - 1`,
-			Passes:  true, Inject: restartAgent, Clear: startAgent,
-		},
-		{
-			ID: "prober-starved", Title: "the agent is stopped for 3 s, and then has 5 % of a CPU for 10 s", DefaultNode: "n2",
-			Symptom: "prober", Cause: "prober_impaired",
-			MustSee: `max_over_time(podnet_prober_impaired{node="NODE"}[2s]) == 1`,
-			Passes:  true, Inject: starveAgent, Clear: feedAgent,
-		},
-	}
+	return slices.Concat(unreachableFaults(), portFaults(), mtuFaults(), slowFaults(), quietFaults())
 }
 
 // faultByID returns the fault of that name. The error lists those that are.
@@ -138,6 +79,14 @@ func (l *Lab) nodeFor(f Fault, asked string) (NodePlan, error) {
 		return NodePlan{}, fmt.Errorf("no node %q in the lab; there are %s", asked, strings.Join(known, ", "))
 	}
 	return n, nil
+}
+
+// suspect returns what the page must name when the fault breaks a node.
+func (f Fault) suspect(p Plan, n NodePlan) string {
+	if f.Suspect == nil {
+		return n.Name
+	}
+	return f.Suspect(p, n)
 }
 
 // applies returns an error if the fault breaks nothing in this lab.

@@ -29,7 +29,8 @@ type role int
 
 const (
 	host   role = iota // forwards nothing: a pod, the monitoring host
-	router             // forwards: a router, a node
+	router             // forwards: a node
+	fabric             // forwards, and answers every packet whose time is exceeded
 )
 
 // newMachine makes a namespace, bound under its name, with its settings made
@@ -109,6 +110,16 @@ func sysctls(r role) [][2]string {
 		{"net/ipv6/conf/all/forwarding", "1"},
 		{"net/ipv6/conf/default/forwarding", "1"},
 	}...)
+	if r == fabric {
+		// Linux answers once a second and destination, and 1,000 times a
+		// second in all. Routers that answer less are a fault of the lab.
+		settings = append(settings, [][2]string{
+			{"net/ipv4/icmp_ratelimit", "0"},
+			{"net/ipv4/icmp_msgs_per_sec", "100000"},
+			{"net/ipv4/icmp_msgs_burst", "10000"},
+			{"net/ipv6/icmp/ratelimit", "0"},
+		}...)
+	}
 	for _, hook := range []string{"iptables", "ip6tables"} {
 		// Only where the kernel has br_netfilter; kubeadm asks nodes for
 		// it, and on a ToR it makes access lists cover switched packets.
@@ -225,6 +236,14 @@ func (m *machine) neighbour(n netlink.Neigh, device string) {
 		return
 	}
 	m.fail(m.h.NeighSet(&n), "neighbour %s of %s", n.IP, device)
+}
+
+// wire lets a device send no packet that is larger than its MTU, as a wire
+// does. Without it the kernel hands on what TCP sends in pieces of up to 64 KiB.
+func (m *machine) wire(device string) {
+	if l := m.link(device); m.err == nil {
+		m.fail(m.h.LinkSetGSOMaxSegs(l, 1), "segmentation on %s", device)
+	}
 }
 
 // end is one end of a cable.

@@ -36,6 +36,8 @@ func run(ctx context.Context, args []string) error {
 	commands := map[string]func(context.Context) error{}
 	labCommands(app, l, commands)
 	faultCommands(app, l, commands)
+	impairCommand(app, l, commands)
+	loadCommand(app, commands)
 	testCommands(app, l, commands)
 
 	name, err := app.Parse(args)

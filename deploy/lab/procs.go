@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -107,6 +109,17 @@ func (l *Lab) startProcess(name, netnsName string, argv []string) error {
 	return l.changeState(func(s *State) {
 		s.set(Process{Name: name, PID: cmd.Process.Pid, Start: start, Netns: netnsName, Argv: argv, Log: log.Name()})
 	})
+}
+
+// startSelf starts a command of this program as a process of the lab.
+func (l *Lab) startSelf(name, netnsName string, command []string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("start %s: %w", name, err)
+	}
+	// The sources are not looked for: the working directory is another one.
+	repo := cmp.Or(l.Repo, l.StateDir)
+	return l.startProcess(name, netnsName, slices.Concat([]string{self}, command, []string{"--state-dir=" + l.StateDir, "--repo=" + repo}))
 }
 
 // running says whether the process lives: its PID exists, is no zombie, and

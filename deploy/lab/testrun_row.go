@@ -12,7 +12,7 @@ import (
 // one runs one row: waits until the lab is quiet, injects, watches, clears,
 // and watches until it is quiet again.
 func (t testRun) one(ctx context.Context, r row, title string) (result, error) {
-	want := expectation{Cause: r.fault.Cause, Node: r.node.Name, Severity: r.fault.Severity}
+	want := expectation{Cause: r.fault.Cause, Node: r.fault.suspect(t.lab.Plan, r.node), Severity: r.fault.Severity}
 	t.say("%s: waiting until the lab is quiet", title)
 	if err := poll(ctx, quietDeadline, t.lab.quietLab); err != nil {
 		seen := observation{Problem: "the lab was not quiet before: " + oneLine(err)}

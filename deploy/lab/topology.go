@@ -45,7 +45,7 @@ func (t *topology) makeMachines() error {
 		roles[n.Netns] = router
 	}
 	for _, r := range t.plan.Routers {
-		roles[r.Netns] = router
+		roles[r.Netns] = fabric
 	}
 	for _, name := range t.plan.Namespaces() {
 		m, err := newMachine(name, roles[name])
@@ -107,6 +107,8 @@ func (t *topology) makeRackSwitch(r RouterPlan) error {
 		if err := connect(end{t.machines[n.Netns], "eth0", underlayMTU}, end{m, n.Name, underlayMTU}); err != nil {
 			return err
 		}
+		t.machines[n.Netns].wire("eth0")
+		m.wire(n.Name)
 		m.enslave(n.Name, "br0", false)
 	}
 	return m.err
@@ -117,6 +119,8 @@ func (t *topology) makeCable(c Cable) error {
 	if err := connect(end{a, c.B, underlayMTU}, end{b, c.A, underlayMTU}); err != nil {
 		return fmt.Errorf("cable %s to %s: %w", c.A, c.B, err)
 	}
+	a.wire(c.B)
+	b.wire(c.A)
 	for _, p := range []netip.Prefix{c.A4, c.A6} {
 		a.addr(c.B, p)
 	}

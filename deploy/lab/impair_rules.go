@@ -1,0 +1,117 @@
+package main
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
+	"github.com/google/nftables/expr"
+	"github.com/google/nftables/xt"
+	"github.com/vishvananda/netlink"
+)
+
+// copyMark is the mark of the copies that an impairment device sends, which
+// are not impaired again: "copy".
+const copyMark = 0x636f7079
+
+// Directions of a link as seen from the machine that has the device.
+const (
+	directionIn   = "in"
+	directionOut  = "out"
+	directionBoth = "both"
+)
+
+// queueRule sends what passes a device in one direction to a queue. The device
+// may be a bridge: then the rule sees what is routed out of it or into it, and
+// by br_netfilter what it switches.
+type queueRule struct {
+	device string
+	out    bool
+	queue  uint16
+
+	// prefixes are the addresses at the far end; others pass. None means all.
+	prefixes []netip.Prefix
+}
+
+// sets returns the rule's chains, one per family.
+func (r queueRule) sets() []ruleset {
+	key, hook, name, far := expr.MetaKeyIIFNAME, nftables.ChainHookPrerouting, "PREROUTING", from
+	if r.out {
+		key, hook, name, far = expr.MetaKeyOIFNAME, nftables.ChainHookPostrouting, "POSTROUTING", toward
+	}
+	var sets []ruleset
+	for _, f := range []nftables.TableFamily{nftables.TableFamilyIPv4, nftables.TableFamilyIPv6} {
+		set := ruleset{family: f, chain: name, hook: hook}
+		rule := slices.Concat(byDevice(key, r.device), []expr.Any{
+			&expr.Meta{Key: expr.MetaKeyMARK, Register: 1},
+			&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: binaryutil.NativeEndian.PutUint32(copyMark)},
+		})
+		toQueue := []expr.Any{&expr.Counter{}, r.target()}
+		if len(r.prefixes) == 0 {
+			set.rules = append(set.rules, slices.Concat(rule, toQueue))
+		}
+		for _, p := range r.prefixes {
+			if p.Addr().Is4() == (f == nftables.TableFamilyIPv4) {
+				set.rules = append(set.rules, slices.Concat(rule, address(far, expr.CmpOpEq, p), toQueue))
+			}
+		}
+		sets = append(sets, set)
+	}
+	return sets
+}
+
+// target says "to the queue, or on if nobody reads it". It is iptables' target
+// through nftables' compatibility layer: nftables' own queue expression is not
+// in every kernel.
+func (r queueRule) target() expr.Any {
+	// struct xt_NFQ_info_v3 (kernel: include/uapi/linux/netfilter/xt_NFQUEUE.h)
+	// with NFQ_FLAG_BYPASS, padded to 8 bytes.
+	const queues, bypass, padding = 1, 1, 0
+	var info xt.Unknown
+	for _, field := range []uint16{r.queue, queues, bypass, padding} {
+		info = binary.NativeEndian.AppendUint16(info, field)
+	}
+	return &expr.Target{Name: "NFQUEUE", Rev: 3, Info: &info}
+}
+
+// placeQueueRules puts the rules into tables of that name in a namespace; what
+// tables of the name had before is gone.
+func placeQueueRules(netnsName, table string, rules []queueRule) error {
+	var sets []ruleset
+	for _, r := range rules {
+		sets = append(sets, r.sets()...)
+	}
+	return replaceTables(netnsName, table, sets)
+}
+
+// checkDevice returns an error if a device is not there, or is a bridge whose
+// switched packets the rules would not see.
+func checkDevice(netnsName, device string) error {
+	h, err := netlinkIn(netnsName)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	l, err := h.LinkByName(device)
+	if err != nil {
+		return fmt.Errorf("device %s of %s: %w", device, netnsName, err)
+	}
+	if l.Attrs().MasterIndex != 0 {
+		return fmt.Errorf("device %s of %s is a port of a bridge: name the bridge, and with --address what is behind the port", device, netnsName)
+	}
+	if _, bridge := l.(*netlink.Bridge); !bridge {
+		return nil
+	}
+	return inNetns(netnsName, func() error {
+		for _, hook := range []string{"iptables", "ip6tables"} {
+			on, err := readNumber("net/bridge/bridge-nf-call-" + hook)
+			if err != nil || on == 0 {
+				return fmt.Errorf("what the bridge %s of %s switches cannot be queued: it needs br_netfilter with bridge-nf-call-%s=1 (%w)", device, netnsName, hook, err)
+			}
+		}
+		return nil
+	})
+}
