@@ -34,6 +34,19 @@ type impairDevice struct {
 func impairCommand(app *kingpin.Application, l *Lab, commands map[string]func(context.Context) error) {
 	cmd := app.Command(impairCommandName, "Impair what passes a device, until ended.").Hidden()
 	d := &impairDevice{}
+	finish := d.flags(cmd)
+	commands[cmd.FullCommand()] = func(ctx context.Context) error {
+		if err := finish(); err != nil {
+			return err
+		}
+		fmt.Fprintf(l.Out, "%s %s of %s: %+v\n", d.direction, d.device, d.netns, d.impairment)
+		return d.run(ctx)
+	}
+}
+
+// flags adds the flags of the device to a command. The function that it
+// returns completes the device after they were parsed.
+func (d *impairDevice) flags(cmd *kingpin.CmdClause) func() error {
 	cmd.Flag("netns", "Network namespace of the device.").Required().StringVar(&d.netns)
 	cmd.Flag("device", "Device that packets are routed to or from, or a bridge.").Required().StringVar(&d.device)
 	cmd.Flag("direction", "Packets that leave by the device, that come in by it, or both.").
@@ -47,7 +60,7 @@ func impairCommand(app *kingpin.Application, l *Lab, commands map[string]func(co
 	cmd.Flag("reorder", "Part of the packets that others overtake, in percent.").Default("0").Float64Var(&d.Reorder)
 	cmd.Flag("hold", "Time for which they can be overtaken.").Default("20ms").DurationVar(&d.Hold)
 	cmd.Flag("limit", "Packets that are held at most; more pass at once.").Default(strconv.Itoa(defaultLimit)).Uint32Var(&d.limit)
-	commands[cmd.FullCommand()] = func(ctx context.Context) error {
+	return func() error {
 		for _, a := range *addresses {
 			p, err := netip.ParsePrefix(a)
 			if err != nil {
@@ -55,8 +68,7 @@ func impairCommand(app *kingpin.Application, l *Lab, commands map[string]func(co
 			}
 			d.addresses = append(d.addresses, p)
 		}
-		fmt.Fprintf(l.Out, "%s %s of %s: %+v\n", d.direction, d.device, d.netns, d.impairment)
-		return d.run(ctx)
+		return nil
 	}
 }
 

@@ -2,19 +2,24 @@ package main
 
 import "net/netip"
 
-// routerAddresses returns the addresses of every router of the fabric, by its
-// name: those that it answers from.
-func routerAddresses(p Plan) map[string][]netip.Addr {
-	all := map[string][]netip.Addr{}
+// meshRouter is a router of the underlay that is no node: its name for the
+// addresses that it answers from.
+type meshRouter struct {
+	Name      string       `yaml:"name"`
+	Addresses []netip.Addr `yaml:"addresses,flow"`
+}
+
+// meshRouters returns every router of the fabric with all its addresses.
+func meshRouters(p Plan) []meshRouter {
+	var all []meshRouter
 	for _, r := range p.Routers {
-		all[r.Name] = p.addressesOfRouter(r)
+		all = append(all, meshRouter{Name: r.Name, Addresses: p.addressesOf(r)})
 	}
 	return all
 }
 
-// addressesOfRouter returns a router's addresses: of its rack, and of its
-// cables.
-func (p Plan) addressesOfRouter(r RouterPlan) []netip.Addr {
+// addressesOf returns a router's addresses: in its rack, and on its cables.
+func (p Plan) addressesOf(r RouterPlan) []netip.Addr {
 	var own []netip.Addr
 	for _, n := range p.Nodes {
 		if n.ToR == r.Name {
