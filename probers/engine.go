@@ -134,6 +134,8 @@ func (e *Engine) Send(p Probe) {
 	case p.Kind == UDP && f.to.Addr().IsValid():
 		f.port = uint8(p.Flow % udpPorts)
 		e.sendUDP(f, p)
+	case p.Kind == TCPTransfer && f.to.Addr().IsValid():
+		e.sendTransfer(f, p.Size)
 	default:
 		e.err = fmt.Errorf("probe of kind %d to %s: not possible", p.Kind, p.To)
 		e.finish(f, Result{Reason: Impaired})
@@ -164,6 +166,9 @@ func (e *Engine) finish(f *flight, r Result) {
 	}
 	if f.flow != nil {
 		e.doneUDP(f, &r)
+	}
+	if f.transfer != nil {
+		r.Transfer, f.transfer = &f.transfer.Transfer, nil
 	}
 	r.Tag, r.Event = f.tag, Done
 	e.ready = append(e.ready, r)

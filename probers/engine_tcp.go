@@ -69,6 +69,10 @@ func (e *Engine) lookTCP(number uint64, now moment) {
 // settleTCP looks at a probe whose socket has an event.
 func (e *Engine) settleTCP(number uint64, failed bool, now moment) {
 	f := e.flights.find(number)
+	if f != nil && !f.done && f.transfer != nil {
+		e.stepTransfer(f, now)
+		return
+	}
 	if f == nil || f.done || e.judgeTCP(f, now) || !failed {
 		return
 	}

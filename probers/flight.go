@@ -24,6 +24,8 @@ type flight struct {
 	sent     moment // just before the system call that sent it
 	timeout  time.Duration
 
+	transfer *transfer // TCP transfer: how far it is, while not done
+
 	// Of UDP only:
 	flow     *udpFlow // nil until it was sent
 	port     uint8    // source port, of udpPorts

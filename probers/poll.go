@@ -109,15 +109,16 @@ func (e *Engine) collect(now moment) {
 }
 
 func (e *Engine) expire(f *flight, now moment) {
-	if f.kind == TCP {
+	switch f.kind {
+	case TCP:
 		e.expireTCP(f, now)
-		return
-	}
-	if f.kind == UDP {
+	case UDP:
 		e.expireUDP(f)
-		return
+	case TCPTransfer:
+		e.expireTransfer(f, now)
+	default:
+		e.finish(f, Result{Reason: e.noAnswer(f)})
 	}
-	e.finish(f, Result{Reason: e.noAnswer(f)})
 }
 
 // noAnswer is the reason of a probe that got none.

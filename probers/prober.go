@@ -17,11 +17,12 @@ type Kind uint8
 // The kinds of probe. The zero Kind is no probe at all, so that a forgotten
 // field is found and not sent as something else.
 const (
-	ICMP     Kind = iota + 1 // echo request and reply (RFC 792, RFC 4443)
-	TCP                      // three-way handshake, closed with a reset (paping)
-	UDP                      // a keyed packet to a responder, which echoes it with its own counters
-	TraceUDP                 // a UDP packet to a port where nobody listens (traceroute, mtr -u)
-	TraceTCP                 // a single SYN, sent and answered past the kernel's TCP (mtr -T)
+	ICMP        Kind = iota + 1 // echo request and reply (RFC 792, RFC 4443)
+	TCP                         // three-way handshake, closed with a reset (paping)
+	UDP                         // a keyed packet to a responder, which echoes it with its own counters
+	TraceUDP                    // a UDP packet to a port where nobody listens (traceroute, mtr -u)
+	TraceTCP                    // a single SYN, sent and answered past the kernel's TCP (mtr -T)
+	TCPTransfer                 // an HTTP request to a responder, and its answer, of several segments each
 )
 
 // String returns the kind as it stands in the label "probe".
@@ -37,6 +38,8 @@ func (k Kind) String() string {
 		return "trace_udp"
 	case TraceTCP:
 		return "trace_tcp"
+	case TCPTransfer:
+		return "transfer"
 	}
 	return "unknown"
 }
@@ -47,7 +50,7 @@ type Probe struct {
 	Kind    Kind           // how to probe
 	To      netip.AddrPort // where to; Port is not used by ICMP, and 0 means 33434 for TraceUDP, 80 for TraceTCP
 	Timeout time.Duration  // a reply after this is late, and the probe has failed
-	Size    int            // size of the IP packet in bytes, headers included; 0 means 64; not used by TCP and TraceTCP
+	Size    int            // size of the IP packet in bytes, headers included; 0 means 64, or what the kind needs; not used by TCP and TraceTCP; of TCPTransfer: bytes of the body
 
 	TTL          uint8  // time to live, or hop limit, of the packet; 0 means 64
 	Flow         uint16 // equal flows to one target take one way through equal-cost paths, and others may take another; 0 is a flow too
@@ -83,6 +86,8 @@ type Result struct {
 	Reordered Ways          // where a later packet of the flow overtook this one
 	Doubled   Ways          // of a Duplicate: which packet came twice, the request or the reply
 	OneWay    OneWay        // by the clocks of both ends
+
+	Transfer *Transfer // of TCPTransfer only
 }
 
 // ICMPError is an ICMP or ICMPv6 error message about a probe. The zero value

@@ -32,6 +32,7 @@ type talk struct {
 	slots    chan struct{}
 	requests chan net.Conn // to the HTTP server
 	server   *http.Server
+	transfers
 
 	mu      sync.Mutex
 	stopped bool
@@ -48,6 +49,8 @@ func newTalk(r *Responder) *talk {
 		requests: make(chan net.Conn),
 		open:     map[*talkConn]struct{}{},
 		done:     make(chan struct{}),
+
+		transfers: newTransfers(),
 	}
 	t.server = &http.Server{
 		Handler:           t,
@@ -152,8 +155,11 @@ func (t *talk) answer(c *talkConn) {
 func (t *talk) serveHTTP() { _ = t.server.Serve(talkListener{t}) }
 
 // ServeHTTP implements [http.Handler].
-func (t *talk) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+func (t *talk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	t.r.counters.http.Add(1)
+	if t.transfers.serve(w, r) {
+		return
+	}
 	o := t.r.opts
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Podnet-Node", o.Node)

@@ -164,9 +164,9 @@ func TestLossTrackerOnASimulatedPath(t *testing.T) {
 		{"one packet at a time", 0.1, 0.05, 1, 0},
 		{"only requests are lost", 0.1, 0, 1, 0},
 		{"only replies are lost", 0, 0.1, 1, 0},
-		{"two at a time, every second pair swapped", 0.1, 0.05, 2, 0},
+		{"two at a time, every second pair swapped", 0.1, 0.05, 2, 0.002},
 		{"two at a time, every second pair swapped, only requests are lost", 0.1, 0, 2, 0.02},
-		{"two at a time, every second pair swapped, only replies are lost", 0, 0.1, 2, 0},
+		{"two at a time, every second pair swapped, only replies are lost", 0, 0.1, 2, 0.002},
 		{"ten at a time, in any order at all", 0.1, 0.05, 10, 0.02},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
