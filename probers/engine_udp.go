@@ -61,7 +61,7 @@ func (e *Engine) sendUDP(f *flight, p Probe) {
 	if s.nextKey-s.readKey >= udpUnread {
 		e.readUDPErrors(s)
 	}
-	f.flow = u.flows.use(udpKey{f.to, f.port})
+	f.flow = u.flows.use(udpKey{f.to, f.port, p.TTL != 0})
 	f.identity, f.sequence = p.Identity, f.flow.last+1
 	s.options(p.TTL, p.DontFragment)
 	packet := u.request(f, udpSize(p.Size, s.is6))
@@ -255,7 +255,7 @@ func (e *Engine) measureUDP(f *flight, p UDPPacket, rx int64, r *Result) {
 // to it. It is believed only if no good reply comes: everybody can send such a
 // packet.
 func (e *Engine) badUDP(s *udpSocket, from netip.AddrPort) {
-	if f := e.newestUDP(udpKey{from, s.port}); f != nil {
+	if f := e.newestUDP(udpKey{to: from, port: s.port}); f != nil {
 		f.bad = true
 		return
 	}
@@ -278,7 +278,7 @@ func (e *Engine) newestUDP(k udpKey) *flight {
 // failUDP finishes the probe that ICMP error i of a socket is about.
 func (e *Engine) failUDP(s *udpSocket, i int, c control) {
 	in := &e.udp.errors
-	f := e.quotedUDP(udpKey{in.source(i), s.port}, in.data(i))
+	f := e.quotedUDP(udpKey{to: in.source(i), port: s.port}, in.data(i))
 	if f == nil {
 		e.stats.Foreign++
 		return
@@ -303,7 +303,7 @@ func (e *Engine) quotedUDP(k udpKey, payload []byte) *flight {
 		return e.newestUDP(k)
 	}
 	f := e.flights.find(binary.BigEndian.Uint64(payload[udpStampAt:]))
-	if f == nil || f.flow == nil || k != (udpKey{f.to, f.port}) {
+	if f == nil || f.flow == nil || k.to != f.to || k.port != f.port {
 		return nil
 	}
 	return f

@@ -14,11 +14,11 @@ const (
 
 // PathOptions says which path is measured, and how.
 type PathOptions struct {
-	Kind Kind           // ICMP, TraceUDP or TraceTCP
+	Kind Kind           // ICMP, TraceUDP, TraceTCP, or UDP, whose far end is a responder
 	To   netip.AddrPort // the far end; Port as in Probe
 
 	// Flows is how many flows are measured, each for itself: packets of one
-	// flow take one way through equal-cost paths. 0 means 1, at most 256.
+	// flow take one way through equal-cost paths. 0 means 1, at most 16.
 	Flows int
 	Flow  uint16 // of the first flow; the others count up from it
 
@@ -41,7 +41,7 @@ type PathOptions struct {
 
 func (o PathOptions) withDefaults() PathOptions {
 	o.To = netip.AddrPortFrom(o.To.Addr().Unmap(), o.To.Port())
-	o.Flows = min(max(o.Flows, 1), 256)
+	o.Flows = min(max(o.Flows, 1), traceFlows)
 	if o.FirstTTL == 0 {
 		o.FirstTTL = 1
 	}

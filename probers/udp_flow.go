@@ -16,9 +16,12 @@ const (
 )
 
 // udpKey is a flow as the network sees it: one source port to one target.
+// What is sent with a TTL of its own ends on the way, and would look lost in
+// the responder's count: it is counted by itself.
 type udpKey struct {
 	to   netip.AddrPort
 	port uint8 // which of the source ports
+	hops bool  // with a TTL of its own
 }
 
 // udpFlow is what the engine knows of a flow.

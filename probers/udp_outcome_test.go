@@ -239,10 +239,10 @@ func TestUDPLossIsToldByDirection(t *testing.T) {
 
 func TestOldUDPFlowsAreForgotten(t *testing.T) {
 	f := newFlowTable(8)
-	often := udpKey{netip.MustParseAddrPort("10.0.0.1:1"), 0}
+	often := udpKey{to: netip.MustParseAddrPort("10.0.0.1:1")}
 	first := f.use(often)
 	for i := range uint16(100) {
-		f.use(udpKey{netip.AddrPortFrom(netip.MustParseAddr("10.0.0.2"), i), 0})
+		f.use(udpKey{to: netip.AddrPortFrom(netip.MustParseAddr("10.0.0.2"), i)})
 		if f.use(often) != first || f.find(often) != first {
 			t.Fatal("a flow in use was forgotten")
 		}

@@ -3,6 +3,7 @@ package schedule
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -21,12 +22,23 @@ type Target struct {
 	Flows    uint16        // how many flows the probes take turns in; 0 is one
 	Train    int           // probes sent back to back each time, in one flow; 0 is one
 	Sink     Sink          // who is told; not part of the comparison
+
+	// Course makes the probes instead, for a measurement that takes several
+	// different ones. It is part of the comparison: another course begins anew.
+	Course Course
+}
+
+// Course is a measurement that decides from turn to turn what to send.
+type Course interface {
+	// Turn returns the probes to send now. The lower 32 bits of their Tags
+	// come back in the Results. It is called from the loop's goroutine.
+	Turn(e Engine) []probers.Probe
 }
 
 // same reports whether two targets are probed alike.
 func (t Target) same(o Target) bool {
 	t.Probe.Tag, t.Probe.Flow, o.Probe.Tag, o.Probe.Flow = 0, 0, 0, 0
-	return t.Interval == o.Interval && t.Flows == o.Flows && t.Train == o.Train && t.Probe == o.Probe
+	return t.Course == o.Course && t.Interval == o.Interval && t.Flows == o.Flows && t.Train == o.Train && t.Probe == o.Probe
 }
 
 // Sink is told what happens to one target's probes. It is called from the
@@ -34,7 +46,8 @@ func (t Target) same(o Target) bool {
 type Sink interface {
 	// Sent says that a probe was sent, and how much later than planned.
 	Sent(delay time.Duration)
-	// Result gives one event of a probe. Its Tag is the probe's flow.
+	// Result gives one event of a probe. Its Tag is the probe's flow, or what
+	// the Course gave it.
 	Result(probers.Result)
 }
 
@@ -44,6 +57,7 @@ type Engine interface {
 	Poll(until time.Time, out []probers.Result) []probers.Result
 	Wake()
 	Stats() probers.Stats
+	RouteMTU(to netip.Addr) (mtu int, err error)
 	Close() error
 }
 
@@ -65,8 +79,8 @@ type Health struct {
 	Stats   probers.Stats // of the engine
 }
 
-// NewLoop returns a Loop whose engines are made by newEngine, on the thread
-// that has entered the namespace. health is told how the loop keeps up, and
+// NewLoop returns a Loop whose engines are made by newEngine, on a thread that
+// has entered the namespace. health is told how the loop keeps up, and
 // must not block.
 func NewLoop(newEngine func() (Engine, error), health func(Health)) *Loop {
 	return &Loop{newEngine: newEngine, health: health, wanted: make(map[string]Target)}
@@ -87,14 +101,15 @@ func (l *Loop) Set(targets []Target) {
 	}
 }
 
-// Run probes from namespace ns until ctx ends, which is no error. It takes the
-// calling goroutine's thread with it into the namespace, so the goroutine must
-// end after Run has returned.
+// Run probes from namespace ns until ctx ends, which is no error. Only the
+// engine is made inside the namespace, and knows its way back: a goroutine that
+// is locked to a thread costs a quarter more CPU.
 func (l *Loop) Run(ctx context.Context, ns *netns.Namespace) error {
-	if err := ns.Enter(); err != nil {
+	var engine Engine
+	err := ns.Do(func() (err error) {
+		engine, err = l.newEngine()
 		return err
-	}
-	engine, err := l.newEngine()
+	})
 	if err != nil {
 		return fmt.Errorf("probe from %s: %w", ns.Path(), err)
 	}
@@ -130,16 +145,18 @@ type round struct {
 	byTag  map[uint64]*running
 	last   uint64 // tag given last
 	out    []probers.Result
+
+	turnOut []probers.Probe // of one turn
 }
 
 // running is a target and the flow that is next. The tag of its probes has the
-// flow in the lowest 16 bits.
+// flow, or the course's own tag, in its lower 32 bits.
 type running struct {
 	Target
 	flow uint16
 }
 
-const flowBits = 16
+const ownBits = 32
 
 func newRound(engine Engine, epoch time.Time) *round {
 	return &round{
@@ -158,8 +175,8 @@ func (r *round) run(ctx context.Context, l *Loop) {
 		r.send(time.Now())
 		r.out = r.engine.Poll(r.pacer.Next(time.Now(), idle), r.out[:0])
 		for _, res := range r.out {
-			if t, ok := r.byTag[res.Tag>>flowBits]; ok {
-				res.Tag &= 1<<flowBits - 1
+			if t, ok := r.byTag[res.Tag>>ownBits]; ok {
+				res.Tag &= 1<<ownBits - 1
 				t.Sink.Result(res)
 			}
 		}
@@ -174,14 +191,29 @@ func (r *round) send(now time.Time) {
 		if !ok {
 			return
 		}
-		t := r.byTag[tag]
-		t.Probe.Tag, t.Probe.Flow = tag<<flowBits|uint64(t.flow), t.flow
-		t.flow = (t.flow + 1) % max(t.Flows, 1)
-		for range max(t.Train, 1) {
-			r.engine.Send(t.Probe)
-			t.Sink.Sent(now.Sub(due))
+		for _, p := range r.turn(tag, r.byTag[tag]) {
+			r.engine.Send(p)
+			r.byTag[tag].Sink.Sent(now.Sub(due))
 		}
 	}
+}
+
+// turn returns what a target sends in this turn.
+func (r *round) turn(tag uint64, t *running) []probers.Probe {
+	if t.Course == nil {
+		t.Probe.Tag, t.Probe.Flow = tag<<ownBits|uint64(t.flow), t.flow
+		t.flow = (t.flow + 1) % max(t.Flows, 1)
+		r.turnOut = r.turnOut[:0]
+		for range max(t.Train, 1) {
+			r.turnOut = append(r.turnOut, t.Probe)
+		}
+		return r.turnOut
+	}
+	probes := t.Course.Turn(r.engine)
+	for i := range probes {
+		probes[i].Tag = tag<<ownBits | probes[i].Tag&(1<<ownBits-1)
+	}
+	return probes
 }
 
 // apply makes the running targets the wanted ones. A target that changed gets

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net/netip"
 	"slices"
 	"sync"
 	"testing"
@@ -16,11 +17,10 @@ import (
 
 // echo is an engine whose every probe is answered at once.
 type echo struct {
-	mu     sync.Mutex
-	sent   []probers.Probe
-	ready  []probers.Result
-	wake   chan struct{}
-	closed bool
+	mu    sync.Mutex
+	sent  []probers.Probe
+	ready []probers.Result
+	wake  chan struct{}
 }
 
 func newEcho() *echo { return &echo{wake: make(chan struct{}, 1)} }
@@ -54,8 +54,9 @@ func (e *echo) Wake() {
 	}
 }
 
-func (e *echo) Stats() probers.Stats { return probers.Stats{} }
-func (e *echo) Close() error         { e.closed = true; return nil }
+func (e *echo) Stats() probers.Stats                     { return probers.Stats{} }
+func (e *echo) RouteMTU(netip.Addr) (mtu int, err error) { return 1500, nil }
+func (e *echo) Close() error                             { return nil }
 
 // tally counts what its target is told.
 type tally struct {
@@ -149,7 +150,7 @@ func TestLoopLeavesUnchangedTargetsAlone(t *testing.T) {
 		synctest.Wait()
 		tags := map[uint64]int{}
 		for _, p := range e.sent {
-			tags[p.Tag>>flowBits]++
+			tags[p.Tag>>ownBits]++
 		}
 		if tags[1] != 6 {
 			t.Errorf("probes by tag: %v; want 6 of the first target, whose tag stays", tags)
@@ -198,6 +199,33 @@ func TestLoopSendsATrainInOneFlow(t *testing.T) {
 	})
 }
 
+// countdown is a course of two probes in the first turn, one in the second,
+// and none after that.
+type countdown struct{ left int }
+
+func (c *countdown) Turn(e Engine) []probers.Probe {
+	var probes []probers.Probe
+	for i := range c.left {
+		probes = append(probes, probers.Probe{Tag: uint64(100*c.left + i)})
+	}
+	c.left = max(c.left-1, 0)
+	return probes
+}
+
+func TestLoopFollowsACourse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, e := newTestLoop(), newEcho()
+		c := &tally{}
+		l.Set([]Target{{Key: "a", Interval: time.Second, Course: &countdown{left: 2}, Sink: c}})
+		start(t, l, e)
+		time.Sleep(4 * time.Second)
+		synctest.Wait()
+		if want := []uint64{200, 201, 100}; !slices.Equal(c.flows, want) {
+			t.Errorf("results with tags %v; want %v, the course's own", c.flows, want)
+		}
+	})
+}
+
 func TestLoopIgnoresRepliesToTargetsThatAreGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, e := newTestLoop(), newEcho()
@@ -210,7 +238,7 @@ func TestLoopIgnoresRepliesToTargetsThatAreGone(t *testing.T) {
 		l.Set(nil)
 		synctest.Wait()
 		e.mu.Lock()
-		e.ready = append(e.ready, probers.Result{Tag: 1 << flowBits, Event: probers.Late})
+		e.ready = append(e.ready, probers.Result{Tag: 1 << ownBits, Event: probers.Late})
 		e.mu.Unlock()
 		e.Wake()
 		time.Sleep(5 * time.Second)
