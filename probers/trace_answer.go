@@ -125,7 +125,7 @@ func (e *Engine) takeAnswer(r *receiver, i int, is6 bool, now moment) {
 		e.stats.Foreign++
 		return
 	}
-	answered, reset, ok := parseAnswer(b)
+	answered, reset, ok := parseSYNAnswer(b)
 	f := e.synOf(from, answered, is6)
 	if !ok || f == nil {
 		e.stats.Foreign++
@@ -138,9 +138,9 @@ func (e *Engine) takeAnswer(r *receiver, i int, is6 bool, now moment) {
 	e.answer(f, result, r.stamp(i), now)
 }
 
-// parseAnswer reads a TCP segment, and returns of the SYN that it answers its
+// parseSYNAnswer reads a TCP segment, and returns of the SYN that it answers its
 // ports and sequence number. It is false if it does not answer a SYN.
-func parseAnswer(b []byte) (syn segment, reset, ok bool) {
+func parseSYNAnswer(b []byte) (syn segment, reset, ok bool) {
 	if len(b) < 20 {
 		return segment{}, false, false
 	}
