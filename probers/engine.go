@@ -37,6 +37,10 @@ type Engine struct {
 	// probe that fails for want of an answer meanwhile is Impaired.
 	Threshold time.Duration
 
+	// Trace is what the packets of traces have in common. Change it only
+	// before the first of them.
+	Trace TraceOptions
+
 	base      time.Time // where the monotonic clock of moments begins
 	home      home
 	wait      *waiter

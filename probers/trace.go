@@ -93,7 +93,7 @@ func (e *Engine) tracer(f *flight) (*tracer, error) {
 	}
 	if e.traces.tracers[i] == nil {
 		err := e.home.inside(func() (err error) {
-			e.traces.tracers[i], err = openTracer(is6)
+			e.traces.tracers[i], err = openTracer(is6, e.Trace)
 			return err
 		})
 		if err != nil {
@@ -125,7 +125,11 @@ func (e *Engine) reservePorts(k Kind) error {
 	if block.base != 0 {
 		return nil
 	}
-	if err := e.home.inside(func() error { return block.reserve(kind) }); err != nil {
+	reserve := func() error { return block.reserve(kind) }
+	if port := e.Trace.LocalPort; port != 0 && k == TraceUDP {
+		reserve = func() error { return block.take(kind, port) }
+	}
+	if err := e.home.inside(reserve); err != nil {
 		return fmt.Errorf("%s: %w", k, err)
 	}
 	for _, s := range e.sockets {

@@ -58,13 +58,13 @@ func (t *tracer) write(e *Engine, f *flight, p Probe, from netip.Addr) []byte {
 	protocol := protocolOf(f.kind, t.is6)
 	var pseudo uint64
 	if t.is6 {
-		writeIPv6(b, e.flowLabel(f.path), protocol, ttl)
+		writeIPv6(b, e.Trace.TOS, e.flowLabel(f.path), protocol, ttl)
 		fromBytes, toBytes := from.As16(), f.to.Addr().As16()
 		copy(b[8:], fromBytes[:])
 		copy(b[24:], toBytes[:])
 		pseudo = sum(b[8:40])
 	} else {
-		writeIPv4(b, uint16(f.number), p.DontFragment, protocol, ttl)
+		writeIPv4(b, e.Trace.TOS, uint16(f.number), p.DontFragment, protocol, ttl)
 		fromBytes, toBytes := from.As4(), f.to.Addr().As4()
 		copy(b[12:], fromBytes[:])
 		copy(b[16:], toBytes[:])
@@ -112,8 +112,8 @@ func pathChecksum(cookie uint32, path uint8) uint16 {
 
 // writeIPv4 writes the header without addresses. The kernel makes the
 // checksum.
-func writeIPv4(b []byte, id uint16, whole bool, protocol, ttl uint8) {
-	b[0], b[1] = 0x45, 0
+func writeIPv4(b []byte, tos uint8, id uint16, whole bool, protocol, ttl uint8) {
+	b[0], b[1] = 0x45, tos
 	binary.BigEndian.PutUint16(b[2:], uint16(len(b)))
 	binary.BigEndian.PutUint16(b[4:], id)
 	b[6], b[7] = 0, 0
@@ -124,8 +124,8 @@ func writeIPv4(b []byte, id uint16, whole bool, protocol, ttl uint8) {
 }
 
 // writeIPv6 writes the header without addresses.
-func writeIPv6(b []byte, label uint32, protocol, ttl uint8) {
-	binary.BigEndian.PutUint32(b, 6<<28|label)
+func writeIPv6(b []byte, class uint8, label uint32, protocol, ttl uint8) {
+	binary.BigEndian.PutUint32(b, 6<<28|uint32(class)<<20|label)
 	binary.BigEndian.PutUint16(b[4:], uint16(len(b)-ipv6Header))
 	b[6], b[7] = protocol, ttl
 }

@@ -40,6 +40,16 @@ func (p *portBlock) reserve(kind int) error {
 	return fmt.Errorf("reserve source ports: %w", err)
 }
 
+// take takes the ports of a block that begins at or below a given one.
+func (p *portBlock) take(kind int, port uint16) error {
+	base := port / traceFlows * traceFlows
+	if err := p.bind(kind, base); err != nil {
+		return fmt.Errorf("take source ports %d to %d: %w", base, base+traceFlows-1, err)
+	}
+	p.base = base
+	return nil
+}
+
 func (p *portBlock) bind(kind int, base uint16) error {
 	for i := range p.sockets {
 		fd, err := bindPort(kind, base+uint16(i))

@@ -32,13 +32,22 @@ type source struct {
 
 // openTracer opens the sockets of a family in the network namespace of the
 // calling thread. Needs CAP_NET_RAW.
-func openTracer(is6 bool) (*tracer, error) {
+func openTracer(is6 bool, o TraceOptions) (*tracer, error) {
+	if err := o.check(); err != nil {
+		return nil, fmt.Errorf("trace: %w", err)
+	}
 	t := &tracer{is6: is6, header: ipv4Header, sender: newSender(), scout: -1, packet: make([]byte, captured)}
 	if is6 {
 		t.header = ipv6Header
 	}
 	fillPattern(t.packet[t.header:])
-	if err := t.open(); err != nil {
+	err := t.open()
+	for _, fd := range []int{t.sender.fd, t.scout} {
+		if err == nil {
+			err = o.apply(fd)
+		}
+	}
+	if err != nil {
 		t.close()
 		return nil, fmt.Errorf("trace: %w", err)
 	}
@@ -83,9 +92,12 @@ func (t *tracer) close() {
 
 // trace sends the probe's packet.
 func (t *tracer) trace(e *Engine, f *flight, p Probe) unix.Errno {
-	from, errno := t.source(f.to.Addr(), f.sent.mono)
-	if errno != 0 {
-		return errno
+	from := e.Trace.sourceFor(f.to.Addr())
+	if !from.IsValid() {
+		var errno unix.Errno
+		if from, errno = t.source(f.to.Addr(), f.sent.mono); errno != 0 {
+			return errno
+		}
 	}
 	packet := t.write(e, f, p, from)
 	to, length := t.addresses.set(f.to.Addr(), 0)
