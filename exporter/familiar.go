@@ -23,6 +23,7 @@ type familiarCommand struct {
 func familiarCommands() []familiarCommand {
 	return []familiarCommand{
 		{"paping", "Time TCP connections to a port, with the options, output and exit codes of paping 1.5.5. See: podnet_exporter paping --help", runPaping},
+		{"mtr", "Show the path to a host, hop by hop, with the options, output and exit codes of mtr 0.95. See: podnet_exporter mtr --help", runMtr},
 	}
 }
 

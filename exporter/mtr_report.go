@@ -1,0 +1,82 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/podnet-exporter/podnet_exporter/probers"
+)
+
+// mtrNameWidth is the width of the column of names in a report that is not
+// wide. The columns begin at it too, as if nothing stood before the name: so
+// only some of it is seen.
+const mtrNameWidth = 33
+
+// mtrIPInfoWidths are the widths of the facts about an address that -y asks
+// for: origin AS, prefix, country, registry, date.
+var mtrIPInfoWidths = [5]int{7, 19, 4, 8, 11}
+
+// ipInfo is the fact about an address that -y or -z asks for. It would come
+// from a service in the Internet, which nothing here asks: it is not known.
+func (o mtrOptions) ipInfoText() string {
+	prefix := ""
+	if o.IPInfo == 0 {
+		prefix = "AS"
+	}
+	return fmt.Sprintf("%s%-*s", prefix, mtrIPInfoWidths[o.IPInfo], "???")
+}
+
+// writeMtrReport writes the table of -r and -w.
+func writeMtrReport(w io.Writer, run *mtrRun) {
+	o := run.options
+	fields := mtrFields(o.LossDecimals).chosen(o.Fields)
+	names := mtrNameWidth
+	if o.Wide {
+		names = len(run.source)
+		for _, h := range run.rows() {
+			names = max(names, len(run.label(h.Addr)))
+		}
+	}
+	heading := names
+	if o.IPInfo >= 0 && o.Wide {
+		names++
+		heading += len(o.ipInfoText())
+	}
+	offset := func(line string) int {
+		if o.Wide {
+			return len(line)
+		}
+		return names
+	}
+	line := fmt.Sprintf("HOST: %-*s", heading, run.source)
+	fmt.Fprintln(w, columns(line, offset(line), fields, mtrField.head))
+	for _, h := range run.rows() {
+		line := fmt.Sprintf(" %2d.|-- %-*s", h.TTL, names, run.label(h.Addr))
+		if o.IPInfo >= 0 {
+			line = fmt.Sprintf(" %2d. %s%-*s", h.TTL, o.ipInfoText(), names, run.label(h.Addr))
+		}
+		fmt.Fprintln(w, columns(line, offset(line), fields, func(f mtrField) string { return f.text(h) }))
+		writeMtrOthers(w, run, h)
+	}
+}
+
+// writeMtrOthers writes the other addresses that answered at a hop. mtr 0.95
+// does so only with -y or -z.
+func writeMtrOthers(w io.Writer, run *mtrRun, h probers.HopReport) {
+	if run.options.IPInfo < 0 && run.options.Flows == 1 {
+		return
+	}
+	for _, a := range others(h) {
+		if run.options.IPInfo >= 0 {
+			fmt.Fprintf(w, "     %s%s\n", run.options.ipInfoText(), run.label(a.Addr))
+			continue
+		}
+		fmt.Fprintf(w, "        %s\n", run.label(a.Addr))
+	}
+}
+
+// others returns who else answered at a hop than its address.
+func others(h probers.HopReport) []probers.HopAddr {
+	return slices.DeleteFunc(slices.Clone(h.Addrs), func(a probers.HopAddr) bool { return a.Addr == h.Addr })
+}
