@@ -45,6 +45,7 @@ func newCollection(cfg *config.Config, namespaces collectors.Namespaces, view *m
 		{"interface", cfg.Collectors.Interface.Enabled, collectors.NewInterface(c.handles)},
 		{"conntrack", cfg.Collectors.Conntrack.Enabled, collectors.NewConntrack(c.handles)},
 		{"softnet", cfg.Collectors.Softnet.Enabled, collectors.NewSoftnet(proc)},
+		{"qdisc", cfg.Collectors.Qdisc.Enabled, collectors.NewQdisc(c.handles)},
 		{"sockets", cfg.Collectors.Sockets.Enabled, collectors.NewSockets(c.handles, ports, view.vantage)},
 		{"tcp", cfg.Collectors.TCP.Enabled, collectors.NewTCP(c.handles)},
 		{"route", cfg.Collectors.Route.Enabled, collectors.NewRoute(c.handles, view, view.endpoint)},

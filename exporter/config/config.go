@@ -43,6 +43,8 @@ type Probes struct {
 	ICMP ICMPProbe `yaml:"icmp"`
 	TCP  TCPProbe  `yaml:"tcp"`
 	UDP  UDPProbe  `yaml:"udp"`
+	Path PathProbe `yaml:"path"`
+	PMTU PMTUProbe `yaml:"pmtu"`
 }
 
 // ICMPProbe is an echo request.
@@ -71,6 +73,23 @@ type UDPProbe struct {
 	Flows    uint16        `yaml:"flows"` // source ports that the probes of a target take turns in, 1 to 16
 }
 
+// PathProbe is a measurement of every hop on the way to a peer.
+type PathProbe struct {
+	Enabled  bool          `yaml:"enabled"`
+	Interval time.Duration `yaml:"interval"` // of a cycle: one probe for each hop of each flow
+	Timeout  time.Duration `yaml:"timeout"`
+	Protocol string        `yaml:"protocol"` // udp, tcp or icmp
+	Flows    int           `yaml:"flows"`
+	MaxTTL   int           `yaml:"max_ttl"`
+}
+
+// PMTUProbe is a search for the largest packet that reaches a peer.
+type PMTUProbe struct {
+	Enabled  bool          `yaml:"enabled"`
+	Interval time.Duration `yaml:"interval"` // from one search to the next
+	Timeout  time.Duration `yaml:"timeout"`  // of one of its probes
+}
+
 // Responder is what answers the probes of others on the node's own addresses.
 type Responder struct {
 	Enabled bool   `yaml:"enabled"`
@@ -83,6 +102,7 @@ type Collectors struct {
 	Interface Collector `yaml:"interface"`
 	Conntrack Collector `yaml:"conntrack"`
 	Softnet   Collector `yaml:"softnet"`
+	Qdisc     Collector `yaml:"qdisc"`
 	Sockets   Collector `yaml:"sockets"`
 	TCP       Collector `yaml:"tcp"`
 	Route     Collector `yaml:"route"`
@@ -105,9 +125,11 @@ func Default() *Config {
 			ICMP: ICMPProbe{Enabled: true, Interval: time.Second, Timeout: 800 * time.Millisecond, Size: 64},
 			TCP:  TCPProbe{Enabled: true, Interval: time.Second, Timeout: 800 * time.Millisecond, Port: 9798},
 			UDP:  UDPProbe{Enabled: true, Interval: time.Second, Timeout: 800 * time.Millisecond, Port: 9798, Flows: 16},
+			Path: PathProbe{Enabled: true, Interval: 10 * time.Second, Timeout: 2 * time.Second, Protocol: "udp", Flows: 4, MaxTTL: 16},
+			PMTU: PMTUProbe{Enabled: true, Interval: 30 * time.Second, Timeout: 500 * time.Millisecond},
 		},
 		Responder:  Responder{Enabled: true, Listen: ":9798"},
-		Collectors: Collectors{Interface: on, Conntrack: on, Softnet: on, Sockets: on, TCP: on, Route: on, Drops: on},
+		Collectors: Collectors{Interface: on, Conntrack: on, Softnet: on, Qdisc: on, Sockets: on, TCP: on, Route: on, Drops: on},
 	}
 }
 
