@@ -31,12 +31,14 @@ type agent struct {
 	key        []byte                // of the cluster, nil if there is none
 
 	recorder   *metrics.Recorder
+	paths      *metrics.Paths
 	prober     *metrics.Prober
 	reloads    *metrics.Reloads
 	board      *board
 	vantages   map[string]*vantage
 	namespaces *netns.Table
 	view       meshView
+	names      hopNames
 	reloadNow  chan chan error
 	ended      chan struct{} // closed when run has returned
 
@@ -44,6 +46,7 @@ type agent struct {
 	snapshot   discovery.Snapshot
 	found      bool // a snapshot has come
 	targets    map[meshTarget]*sink
+	measuring  map[courseKey]course
 	collectors atomic.Pointer[collection]
 
 	snapshots                          chan discovery.Snapshot
@@ -63,6 +66,7 @@ func newAgent(cfg *config.Config, configFile string, reg prometheus.Registerer, 
 		configFile: configFile,
 		registerer: reg,
 		recorder:   metrics.NewRecorder(reg),
+		paths:      metrics.NewPaths(reg),
 		prober:     metrics.NewProber(reg),
 		reloads:    metrics.NewReloads(reg),
 		namespaces: netns.NewTable(log),
@@ -72,6 +76,7 @@ func newAgent(cfg *config.Config, configFile string, reg prometheus.Registerer, 
 		key:        key,
 		cfg:        cfg,
 		targets:    make(map[meshTarget]*sink),
+		measuring:  make(map[courseKey]course),
 	}
 	a.board = newBoard(a.recorder)
 	a.vantages = map[string]*vantage{
@@ -217,6 +222,7 @@ func (a *agent) apply() {
 			"hint", "set node (or $NODE_NAME) to the name that discovery gives it")
 	}
 	a.view.set(a.snapshot, a.node)
+	a.names.set(a.snapshot)
 	a.namespaces.Set(localPods(self))
 	a.vantages[vantagePod].setPath(self.Endpoint.Netns)
 
@@ -224,11 +230,11 @@ func (a *agent) apply() {
 	a.prober.Peers(states)
 	a.prober.Zones(zonePairs(self.Zone, a.node, nodes))
 	a.board.set(boardPeers(nodes, a.node))
-	a.setTargets(meshTargets(a.cfg, len(a.key) > 0, nodes))
+	a.setTargets(meshTargets(a.cfg, len(a.key) > 0, nodes), a.courses(nodes))
 }
 
 // setTargets starts and stops probing so that exactly the wanted targets run.
-func (a *agent) setTargets(wanted []meshTarget) {
+func (a *agent) setTargets(wanted []meshTarget, courses []courseKey) {
 	sinks := make(map[meshTarget]*sink, len(wanted))
 	byVantage := make(map[string][]schedule.Target)
 	kept := make(map[metrics.Path]bool)
@@ -243,9 +249,24 @@ func (a *agent) setTargets(wanted []meshTarget) {
 		sinks[t], kept[t.path] = s, true
 		byVantage[t.vantage] = append(byVantage[t.vantage], t.scheduled(s))
 	}
+	measuring := make(map[courseKey]course, len(courses))
+	for _, k := range courses {
+		c, ok := a.measuring[k]
+		if !ok {
+			c = a.newCourse(k)
+		}
+		measuring[k] = c
+		byVantage[k.vantage] = append(byVantage[k.vantage], k.scheduled(c))
+	}
 	for name, v := range a.vantages {
 		v.loop.Set(byVantage[name])
 	}
+	for k, c := range a.measuring {
+		if measuring[k] == nil {
+			c.forget()
+		}
+	}
+	a.measuring = measuring
 	for t, s := range a.targets {
 		if !kept[t.path] {
 			s.target.Forget()

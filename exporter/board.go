@@ -46,6 +46,7 @@ type peerState struct {
 	self   bool
 	state  discovery.State
 	cells  map[place]cell
+	large  map[string]largeCell // by vantage
 	series *metrics.Peer
 
 	verdict verdict.Verdict
@@ -69,7 +70,7 @@ func (b *board) set(peers map[peerKey]peerState) {
 	for key, wanted := range peers {
 		p, ok := b.peers[key]
 		if !ok {
-			p = &peerState{cells: make(map[place]cell), series: b.recorder.Peer(key.node, key.zone, key.family)}
+			p = &peerState{cells: make(map[place]cell), large: make(map[string]largeCell), series: b.recorder.Peer(key.node, key.zone, key.family)}
 			b.peers[key] = p
 		}
 		p.self, p.state = wanted.self, wanted.state
@@ -93,6 +94,21 @@ func (b *board) note(key peerKey, at place, reason probers.Reason, rtt time.Dura
 	p.cells[at] = c
 }
 
+// largeCell is what the last search for the path MTU said.
+type largeCell struct {
+	lost    bool
+	expires time.Time
+}
+
+// noteLarge keeps what a search for the path MTU from a vantage ended with.
+func (b *board) noteLarge(key peerKey, vantage string, state probers.PMTUState, expires time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if p, ok := b.peers[key]; ok {
+		p.large[vantage] = largeCell{lost: state == probers.PMTUBlackHole, expires: expires}
+	}
+}
+
 // forget drops the outcomes of one vantage, because it is gone.
 func (b *board) forget(vantage string) {
 	b.mu.Lock()
@@ -103,6 +119,7 @@ func (b *board) forget(vantage string) {
 				delete(p.cells, at)
 			}
 		}
+		delete(p.large, vantage)
 	}
 }
 
@@ -141,7 +158,12 @@ func (p *peerState) cycle(now time.Time) verdict.Cycle {
 		w.ICMP, w.TCP, w.UDP = get(probers.ICMP), get(probers.TCP), get(probers.UDP)
 		return w
 	}
+	largeLost := false
+	for _, l := range p.large {
+		largeLost = largeLost || l.lost && !now.After(l.expires)
+	}
 	return verdict.Cycle{
+		LargeLost:  largeLost,
 		NodeToNode: way(vantageNode, kindNode),
 		NodeToPod:  way(vantageNode, kindPod),
 		PodToNode:  way(vantagePod, kindNode),

@@ -16,7 +16,8 @@ import (
 
 // meshFile is nodes.yaml, what file discovery reads.
 type meshFile struct {
-	Nodes []meshNode `yaml:"nodes"`
+	Nodes   []meshNode   `yaml:"nodes"`
+	Routers []meshRouter `yaml:"routers"`
 }
 
 type meshNode struct {
@@ -36,7 +37,7 @@ type meshPod struct {
 
 // mesh returns the plan as file discovery wants it.
 func mesh(p Plan) meshFile {
-	var f meshFile
+	f := meshFile{Routers: meshRouters(p)}
 	for _, n := range p.Nodes {
 		node := meshNode{Name: n.Name, Zone: n.Zone, Addresses: []netip.Addr{n.Addr4, n.Addr6}}
 		for i, pod := range n.Pods() {
@@ -95,6 +96,12 @@ func (l *Lab) agentConfig(n NodePlan) object {
 		"node":      n.Name,
 		"discovery": object{"file": object{"path": l.path("nodes.yaml")}},
 		"responder": object{"key_file": l.path("key")},
+		// As the rules, so the slower probers: a page within seconds needs
+		// them every second.
+		"probes": object{
+			"path": object{"interval": "1s", "timeout": "800ms", "flows": 8},
+			"pmtu": object{"interval": "2s", "timeout": "200ms"},
+		},
 	}
 }
 

@@ -52,6 +52,13 @@ func (c *Config) check(reject func(path, text string)) {
 	between("probes.udp.port", int(c.Probes.UDP.Port), 1, 65535)
 	between("probes.udp.flows", int(c.Probes.UDP.Flows), 1, 16)
 	checkPace(reject, "probes.udp", c.Probes.UDP.Interval, c.Probes.UDP.Timeout)
+	between("probes.path.flows", c.Probes.Path.Flows, 1, 16)
+	between("probes.path.max_ttl", c.Probes.Path.MaxTTL, 1, 64)
+	if p := c.Probes.Path.Protocol; p != "udp" && p != "tcp" && p != "icmp" {
+		reject("probes.path.protocol", fmt.Sprintf("unknown protocol %q; allowed: udp, tcp, icmp", p))
+	}
+	checkPace(reject, "probes.path", c.Probes.Path.Interval, c.Probes.Path.Timeout)
+	checkPace(reject, "probes.pmtu", c.Probes.PMTU.Interval, c.Probes.PMTU.Timeout)
 	checkPace(reject, "probes.tcp", c.Probes.TCP.Interval, c.Probes.TCP.Timeout)
 	if err := checkListen(c.Responder.Listen); err != nil {
 		reject("responder.listen", err.Error())

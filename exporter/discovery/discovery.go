@@ -45,7 +45,14 @@ type Pod struct {
 // Snapshot is the whole mesh at one moment, sorted by name. It is not changed
 // after it was sent.
 type Snapshot struct {
-	Nodes []Node
+	Nodes   []Node
+	Routers []Router // as they are written, for the names of hops
+}
+
+// Router is a hop between nodes, by the addresses that it answers with.
+type Router struct {
+	Name      string
+	Addresses []netip.Addr
 }
 
 // Node returns the node of that name.

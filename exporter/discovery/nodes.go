@@ -15,7 +15,12 @@ import (
 // another source can fill them from elsewhere.
 type (
 	fileNodes struct {
-		Nodes []fileNode `yaml:"nodes"`
+		Nodes   []fileNode   `yaml:"nodes"`
+		Routers []fileRouter `yaml:"routers"`
+	}
+	fileRouter struct {
+		Name      string       `yaml:"name"`
+		Addresses []netip.Addr `yaml:"addresses"`
 	}
 	fileNode struct {
 		Name      string       `yaml:"name"`
@@ -55,12 +60,18 @@ func parseNodes(path string, data []byte) (Snapshot, error) {
 	if !doc.Wrong("") && !doc.Wrong("nodes") {
 		checkNodes(doc.Reject, f.Nodes)
 	}
+	if !doc.Wrong("routers") {
+		checkRouters(doc.Reject, f.Routers)
+	}
 	if err := doc.Mistakes.Err(); err != nil {
 		return Snapshot{}, err
 	}
 	s := Snapshot{Nodes: make([]Node, len(f.Nodes))}
 	for i, n := range f.Nodes {
 		s.Nodes[i] = n.node()
+	}
+	for _, r := range f.Routers {
+		s.Routers = append(s.Routers, Router{Name: r.Name, Addresses: unmap(r.Addresses)})
 	}
 	slices.SortFunc(s.Nodes, func(a, b Node) int { return cmp.Compare(a.Name, b.Name) })
 	return s, nil
@@ -114,6 +125,28 @@ func checkNodes(reject func(path, text string), nodes []fileNode) {
 	c := nodeCheck{reject: reject, names: map[string]int{}, owners: map[netip.Addr]string{}}
 	for i, n := range nodes {
 		c.node(i, n)
+	}
+}
+
+// checkRouters does the same for the routers. One may have many addresses, and
+// routers may share a name, as the two of a redundant pair.
+func checkRouters(reject func(path, text string), routers []fileRouter) {
+	owners := map[netip.Addr]string{}
+	for i, r := range routers {
+		path := fmt.Sprintf("routers[%d]", i)
+		if r.Name == "" {
+			reject(path+".name", "empty; give the router's name")
+		}
+		if len(r.Addresses) == 0 {
+			reject(path+".addresses", "empty; give the addresses that the router answers with, one for each of its interfaces")
+		}
+		for j, a := range unmap(r.Addresses) {
+			at := fmt.Sprintf("%s.addresses[%d]", path, j)
+			if owner, owned := owners[a]; owned && owner != r.Name {
+				reject(at, fmt.Sprintf("%s is also an address of router %q; every address belongs to one", a, owner))
+			}
+			owners[a] = r.Name
+		}
 	}
 }
 

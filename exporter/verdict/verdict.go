@@ -23,6 +23,7 @@ const (
 	PortRefused     Verdict = "port_refused"     // the address answers and refuses the port: nobody listens
 	PortFiltered    Verdict = "port_filtered"    // ICMP passes, TCP or UDP to the port gets no answer
 	ICMPLost        Verdict = "icmp_lost"        // TCP passes, ICMP gets no answer
+	LargeLost       Verdict = "large_lost"       // small packets pass, large ones vanish without a word
 	Slow            Verdict = "slow"             // everything answers, far later than it used to
 	LocalPod        Verdict = "local_pod"        // this node and its own pod cannot reach each other
 )
@@ -31,7 +32,7 @@ const (
 func All() []Verdict {
 	return []Verdict{
 		OK, Lossy, Impaired, ExpectedDown, NodeUnreachable, PodNetwork, HostNetwork,
-		PortRefused, PortFiltered, ICMPLost, Slow, LocalPod,
+		PortRefused, PortFiltered, ICMPLost, LargeLost, Slow, LocalPod,
 	}
 }
 
@@ -96,6 +97,10 @@ type Cycle struct {
 	// that what is sent from the pod says nothing about a peer.
 	PodIsolated bool
 
+	// LargeLost: the last search found that larger packets than some size
+	// vanish, and that nobody says so.
+	LargeLost bool
+
 	// Expected: discovery knows that the peer is not serving.
 	Expected bool
 }
@@ -103,6 +108,9 @@ type Cycle struct {
 // Of returns the verdict of a cycle.
 func Of(c Cycle) Verdict {
 	v := judge(c)
+	if c.LargeLost && (v == OK || v == Lossy || v == Slow) {
+		v = LargeLost
+	}
 	if c.Expected && v != OK && v != Lossy && v != Impaired {
 		return ExpectedDown
 	}

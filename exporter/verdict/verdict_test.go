@@ -133,6 +133,18 @@ func TestOfCallsAPeerSlowWhenEveryWayIs(t *testing.T) {
 	}
 }
 
+func TestOfCallsLargePacketsLostWhenSmallOnesPass(t *testing.T) {
+	c := cycle(t, "+++", "+++", "+++", "++~")
+	c.LargeLost = true
+	if got := Of(c); got != LargeLost {
+		t.Errorf("Of() = %s; want large_lost", got)
+	}
+	c.PodToPod = way(t, "---")
+	if got := Of(c); got != PodNetwork {
+		t.Errorf("Of() = %s; want pod_network: small packets are lost too", got)
+	}
+}
+
 func TestOfKnowsWhoIsExpectedToBeDown(t *testing.T) {
 	for _, tt := range []struct {
 		name string

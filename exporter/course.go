@@ -1,0 +1,255 @@
+package main
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/podnet-exporter/podnet_exporter/exporter/config"
+	"github.com/podnet-exporter/podnet_exporter/exporter/discovery"
+	"github.com/podnet-exporter/podnet_exporter/exporter/metrics"
+	"github.com/podnet-exporter/podnet_exporter/exporter/schedule"
+	"github.com/podnet-exporter/podnet_exporter/probers"
+)
+
+// pathTurns is in how many turns the hops of a cycle are sent, so that they do
+// not leave in one burst.
+const pathTurns = 10
+
+// pathCourse measures the path to one address, cycle after cycle. It belongs to
+// the loop's goroutine.
+type pathCourse struct {
+	path    *probers.Path
+	series  *metrics.Hops
+	vantage *vantage
+	names   func(netip.Addr) string
+	turn    int  // of the cycle, from 0
+	over    bool // the cycle has nothing more to send
+}
+
+// Turn implements [schedule.Course].
+func (c *pathCourse) Turn(schedule.Engine) []probers.Probe {
+	if c.turn == 0 {
+		c.over = false
+		c.series.Report(c.path.Report(), c.names)
+	}
+	c.turn = (c.turn + 1) % pathTurns
+	var probes []probers.Probe
+	for range (c.path.Expected() + pathTurns - 1) / pathTurns {
+		if c.over {
+			break
+		}
+		p, ok := c.path.Next()
+		if !ok {
+			c.over = true
+			break
+		}
+		probes = append(probes, p)
+	}
+	return probes
+}
+
+// Sent implements [schedule.Sink].
+func (c *pathCourse) Sent(delay time.Duration) { c.vantage.sent(delay) }
+
+// Result implements [schedule.Sink].
+func (c *pathCourse) Result(res probers.Result) { c.path.Add(res) }
+
+// mtuCourse searches the path MTU to one address, again and again. It belongs
+// to the loop's goroutine.
+type mtuCourse struct {
+	to      netip.AddrPort
+	timeout time.Duration // of a probe, and from one turn to the next
+	every   int           // turns from one search to the next
+	series  *metrics.PathMTU
+	vantage *vantage
+	board   *board
+	peer    peerKey
+
+	search *probers.PMTU
+	turn   int
+	last   int // what the search before found, 0 if nothing
+}
+
+// Turn implements [schedule.Course].
+func (c *mtuCourse) Turn(e schedule.Engine) []probers.Probe {
+	if c.turn == 0 {
+		c.begin(e)
+	}
+	c.turn = (c.turn + 1) % c.every
+	if c.search == nil {
+		return nil
+	}
+	p, ok := c.search.Next()
+	if !ok {
+		return nil
+	}
+	return []probers.Probe{p}
+}
+
+// begin begins a search. Where there is no route there is nothing to search:
+// other probes say so.
+func (c *mtuCourse) begin(e schedule.Engine) {
+	upper, err := e.RouteMTU(c.to.Addr())
+	if err != nil {
+		c.search = nil
+		return
+	}
+	// The loopback device's 64 KiB is more than any path between nodes.
+	upper = min(upper, maxPathMTU)
+	c.search = probers.NewPMTU(probers.PMTUOptions{To: c.to, Timeout: c.timeout, Upper: upper, Last: c.last})
+}
+
+// maxPathMTU is the largest packet that is tried: a jumbo frame's.
+const maxPathMTU = 9216
+
+// Sent implements [schedule.Sink].
+func (c *mtuCourse) Sent(delay time.Duration) { c.vantage.sent(delay) }
+
+// Result implements [schedule.Sink].
+func (c *mtuCourse) Result(res probers.Result) {
+	if c.search == nil || c.search.Ended() {
+		return
+	}
+	c.search.Add(res)
+	if !c.search.Ended() {
+		return
+	}
+	r := c.search.Report()
+	c.last = r.MTU
+	c.series.Report(r)
+	keep := 3 * time.Duration(c.every) * c.timeout
+	c.board.noteLarge(c.peer, c.vantage.name, r.State, time.Now().Add(keep))
+}
+
+// courseKey is what a course measures. Equal keys are the same course.
+type courseKey struct {
+	probe   string // path, pmtu
+	vantage string
+	peer    peerKey
+	addr    netip.AddrPort
+	config  any // the section of the configuration
+}
+
+// course is a measurement that takes several turns, and its series.
+type course interface {
+	schedule.Course
+	schedule.Sink
+	forget()
+}
+
+func (c *pathCourse) forget() { c.series.Forget() }
+func (c *mtuCourse) forget()  { c.series.Forget() }
+
+// courses returns what is measured along the paths to the chosen nodes: from
+// this node to theirs, and from this node's pod to theirs.
+func (a *agent) courses(nodes []discovery.Node) []courseKey {
+	var keys []courseKey
+	for _, n := range nodes {
+		if n.Name == a.node {
+			continue
+		}
+		for vantage, addrs := range map[string][]netip.Addr{vantageNode: n.Addresses, vantagePod: n.Endpoint.Addresses} {
+			for _, addr := range addrs {
+				peer := peerKey{n.Name, n.Zone, family(addr)}
+				if a.cfg.Probes.Path.Enabled {
+					to := netip.AddrPortFrom(addr, a.cfg.Probes.UDP.Port)
+					keys = append(keys, courseKey{"path", vantage, peer, to, a.cfg.Probes.Path})
+				}
+				if a.cfg.Probes.PMTU.Enabled {
+					keys = append(keys, courseKey{"pmtu", vantage, peer, netip.AddrPortFrom(addr, 0), a.cfg.Probes.PMTU})
+				}
+			}
+		}
+	}
+	return keys
+}
+
+// newCourse returns the measurement of a key.
+func (a *agent) newCourse(k courseKey) course {
+	v := a.vantages[k.vantage]
+	if k.probe == "pmtu" {
+		cfg := a.cfg.Probes.PMTU
+		return &mtuCourse{
+			to: k.addr, timeout: cfg.Timeout, every: max(int(cfg.Interval/cfg.Timeout), 1),
+			series: a.paths.MTU(k.vantage, k.peer.node, k.peer.family), vantage: v, board: a.board, peer: k.peer,
+		}
+	}
+	cfg := a.cfg.Probes.Path
+	return &pathCourse{
+		path: probers.NewPath(probers.PathOptions{
+			Kind: a.pathKind(), To: k.addr, Flows: cfg.Flows, MaxTTL: uint8(cfg.MaxTTL), MaxUnknown: pathMaxUnknown,
+			Timeout: cfg.Timeout, Window: pathWindow,
+		}),
+		series: a.paths.Hops(k.vantage, k.peer.node, k.peer.family), vantage: v, names: a.names.name,
+	}
+}
+
+const (
+	// pathWindow is how many cycles the judgement of a path's loss looks back.
+	pathWindow = 30
+
+	// pathMaxUnknown is how many silent hops in a row end the search for the
+	// far end.
+	pathMaxUnknown = 4
+)
+
+// pathKind returns how hops are probed.
+func (a *agent) pathKind() probers.Kind {
+	switch p := a.cfg.Probes.Path.Protocol; {
+	case p == "tcp":
+		return probers.TraceTCP
+	case p == "udp" && len(a.key) > 0:
+		return probers.UDP
+	}
+	return probers.ICMP
+}
+
+// scheduled returns a course as the loop wants it.
+func (k courseKey) scheduled(c course) schedule.Target {
+	t := schedule.Target{Key: k.probe + " " + k.vantage + " " + k.addr.String(), Course: c, Sink: c}
+	switch cfg := k.config.(type) {
+	case config.PathProbe:
+		t.Interval = cfg.Interval / pathTurns
+	case config.PMTUProbe:
+		t.Interval = cfg.Timeout
+	}
+	return t
+}
+
+// hopNames knows what the hops of a path are called.
+type hopNames struct {
+	mu    sync.Mutex
+	names map[netip.Addr]string
+}
+
+// set takes the names of the mesh: nodes, endpoint pods, and routers.
+func (h *hopNames) set(s discovery.Snapshot) {
+	names := make(map[netip.Addr]string)
+	for _, r := range s.Routers {
+		for _, addr := range r.Addresses {
+			names[addr] = r.Name
+		}
+	}
+	for _, n := range s.Nodes {
+		for _, addr := range n.Addresses {
+			names[addr] = n.Name
+		}
+		for _, addr := range n.Endpoint.Addresses {
+			names[addr] = n.Endpoint.Namespace + "/" + n.Endpoint.Name
+		}
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.names = names
+}
+
+// name returns the name of an address, or the address itself.
+func (h *hopNames) name(addr netip.Addr) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if name, ok := h.names[addr]; ok {
+		return name
+	}
+	return addr.String()
+}

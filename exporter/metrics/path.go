@@ -1,0 +1,167 @@
+package metrics
+
+import (
+	"net/netip"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/podnet-exporter/podnet_exporter/probers"
+)
+
+// Paths names what is measured along paths: their hops, where they lose, and
+// how large a packet they carry.
+type Paths struct {
+	sent, lost, changes *prometheus.CounterVec
+	rtt, info, begins   *prometheus.GaugeVec
+	mtu, blackHole      *prometheus.GaugeVec
+}
+
+// NewPaths returns Paths whose metrics are registered with reg.
+func NewPaths(reg prometheus.Registerer) *Paths {
+	auto := promauto.With(reg)
+	peer := []string{"vantage", "peer_node", "family"}
+	hop := append(peer[:len(peer):len(peer)], "ttl")
+	counter := func(name, help string, labels []string) *prometheus.CounterVec {
+		return auto.NewCounterVec(prometheus.CounterOpts{Namespace: "podnet", Subsystem: "path", Name: name, Help: help}, labels)
+	}
+	gauge := func(name, help string, labels []string) *prometheus.GaugeVec {
+		return auto.NewGaugeVec(prometheus.GaugeOpts{Namespace: "podnet", Subsystem: "path", Name: name, Help: help}, labels)
+	}
+	return &Paths{
+		sent: counter("hop_sent_total",
+			"Probes with this TTL that have an outcome, over all flows.", hop),
+		lost: counter("hop_lost_total",
+			"Those without an answer. In the middle of a path that is often the hop's own limit of ICMP errors and no loss; see podnet_path_loss_begins_hop.", hop),
+		rtt: gauge("hop_rtt_seconds",
+			"Mean round-trip time to the hop, over all flows since the agent started.", hop),
+		info: gauge("hop_info",
+			"1 for each address that answers at the hop now, with its name: a node, a pod, a configured router, or the address itself.",
+			append(hop[:len(hop):len(hop)], "address", "name")),
+		begins: gauge("loss_begins_hop",
+			"The hop at which loss begins that lasts to the end of the path, by address and name; the value is the share lost at the end, 0 to 1. No series: no lasting loss.",
+			append(hop[:len(hop):len(hop)], "address", "name")),
+		changes: counter("changes_total",
+			"How often a hop of the path became another one, summed over the flows. Packets that take turns between hops are no change.", peer),
+		mtu: gauge("mtu_bytes",
+			"The largest IP packet that reaches the peer unfragmented, in bytes with its header.", peer),
+		blackHole: gauge("mtu_black_hole",
+			"1 if larger packets, up to the interface's MTU, vanish and no ICMP error says that they are too large; 0 if they pass or are refused.", peer),
+	}
+}
+
+// Hops is the series of one path.
+type Hops struct {
+	p      *Paths
+	labels []string // vantage, peer_node, family
+	known  []tally  // what was counted so far, by TTL
+	change uint64
+}
+
+type tally struct{ sent, lost uint64 }
+
+// Hops creates the series of a path. They appear hop by hop.
+func (p *Paths) Hops(vantage, peer, family string) *Hops {
+	labels := []string{vantage, peer, family}
+	p.changes.WithLabelValues(labels...)
+	return &Hops{p: p, labels: labels}
+}
+
+// Report publishes a report, which has counted since the path was made.
+func (p *Hops) Report(r probers.PathReport, name func(netip.Addr) string) {
+	p.forgetGauges()
+	for _, h := range r.Hops {
+		if h.Tried() == 0 {
+			continue
+		}
+		ttl := append(p.labels[:len(p.labels):len(p.labels)], strconv.Itoa(int(h.TTL)))
+		p.count(ttl, int(h.TTL), tally{h.Tried(), h.Lost})
+		if h.Received > 0 {
+			p.p.rtt.WithLabelValues(ttl...).Set(h.Mean.Seconds())
+		}
+		for _, addr := range h.Current {
+			p.p.info.WithLabelValues(append(ttl[:len(ttl):len(ttl)], addr.String(), name(addr))...).Set(1)
+		}
+	}
+	for _, l := range r.LossBegins() {
+		hop := append(p.labels[:len(p.labels):len(p.labels)], strconv.Itoa(int(l.TTL)), addressOf(l.Addr), nameOf(l.Addr, name))
+		p.p.begins.WithLabelValues(hop...).Set(float64(l.Loss.Lost) / float64(max(l.Loss.Tried, 1)))
+	}
+	p.p.changes.WithLabelValues(p.labels...).Add(float64(r.Changes - p.change))
+	p.change = r.Changes
+}
+
+// count adds what is new at a hop.
+func (p *Hops) count(labels []string, ttl int, now tally) {
+	for len(p.known) <= ttl {
+		p.known = append(p.known, tally{})
+	}
+	before := p.known[ttl]
+	p.p.sent.WithLabelValues(labels...).Add(float64(now.sent - min(before.sent, now.sent)))
+	p.p.lost.WithLabelValues(labels...).Add(float64(now.lost - min(before.lost, now.lost)))
+	p.known[ttl] = now
+}
+
+func addressOf(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}
+
+func nameOf(a netip.Addr, name func(netip.Addr) string) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return name(a)
+}
+
+func (p *Hops) selector() prometheus.Labels {
+	return prometheus.Labels{"vantage": p.labels[0], "peer_node": p.labels[1], "family": p.labels[2]}
+}
+
+// forgetGauges removes what may have gone with the last report.
+func (p *Hops) forgetGauges() {
+	for _, vec := range []*prometheus.GaugeVec{p.p.info, p.p.begins} {
+		vec.DeletePartialMatch(p.selector())
+	}
+}
+
+// Forget removes every series of the path.
+func (p *Hops) Forget() {
+	p.forgetGauges()
+	p.p.rtt.DeletePartialMatch(p.selector())
+	for _, vec := range []*prometheus.CounterVec{p.p.sent, p.p.lost, p.p.changes} {
+		vec.DeletePartialMatch(p.selector())
+	}
+}
+
+// PathMTU is the series of one path's MTU.
+type PathMTU struct {
+	p      *Paths
+	labels []string
+}
+
+// MTU returns the series of a path MTU. They appear with the first search that
+// ends.
+func (p *Paths) MTU(vantage, peer, family string) *PathMTU {
+	return &PathMTU{p: p, labels: []string{vantage, peer, family}}
+}
+
+// Report publishes what a search found. Where not even small packets passed
+// there is nothing to say about large ones.
+func (m *PathMTU) Report(r probers.PMTUReport) {
+	if r.State == probers.PMTUUnknown {
+		m.Forget()
+		return
+	}
+	m.p.mtu.WithLabelValues(m.labels...).Set(float64(r.MTU))
+	m.p.blackHole.WithLabelValues(m.labels...).Set(boolean(r.State == probers.PMTUBlackHole))
+}
+
+// Forget removes the series.
+func (m *PathMTU) Forget() {
+	m.p.mtu.DeleteLabelValues(m.labels...)
+	m.p.blackHole.DeleteLabelValues(m.labels...)
+}
