@@ -21,6 +21,14 @@ const (
 // tun adds a device "tun0" to the namespace with 10.7.0.1/16 and fd07::1/64.
 func (s *space) tun(t testing.TB) tun {
 	t.Helper()
+	d := s.tunWith(t, "10.7.0.1/16", "fd07::1/64")
+	s.wait(t, "10.7.0.1", "fd07::1") // the kernel adds the route to it a little later
+	return d
+}
+
+// tunWith adds a device "tun0" to the namespace.
+func (s *space) tunWith(t testing.TB, prefixes ...string) tun {
+	t.Helper()
 	var fd int
 	s.do(func() {
 		var err error
@@ -39,8 +47,7 @@ func (s *space) tun(t testing.TB) tun {
 	f := os.NewFile(uintptr(fd), "tun")
 	t.Cleanup(func() { f.Close() })
 	s.up(t, "tun0")
-	s.address(t, "tun0", "10.7.0.1/16", "fd07::1/64")
-	s.wait(t, "10.7.0.1", "fd07::1") // the kernel adds the route to it a little later
+	s.address(t, "tun0", prefixes...)
 	return tun{f}
 }
 
