@@ -167,6 +167,7 @@ func (e *Engine) finish(f *flight, r Result) {
 	e.inFlight--
 	if answeredByICMP(f.kind) {
 		e.icmp--
+		e.traces.done(f, e)
 	}
 	if f.flow != nil {
 		e.doneUDP(f, &r)

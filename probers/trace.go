@@ -15,9 +15,11 @@ const (
 	traceTCPPort = 80
 )
 
-// traceIdle is how long after the last TraceTCP the engine goes on looking at
-// TCP packets: the kernel copies every one of the namespace for it.
-const traceIdle = int64(10 * time.Second)
+// traceIdle is how long after the last TraceTCP the engine goes on receiving
+// what answers a SYN. While it does, the kernel makes for it a copy, without
+// the data, of every TCP packet that somebody in the namespace receives: that
+// is a few percent of the CPU time of such traffic.
+const traceIdle = int64(time.Second)
 
 // traces is what an engine needs for probes with a TTL or a flow of their own.
 // Their packets are written here whole, IP header included: a kernel's socket
@@ -28,7 +30,8 @@ type traces struct {
 	answers [2]*receiver // of TCP, by address family
 	udp     portBlock
 	tcp     portBlock
-	tcpUsed int64 // when a TraceTCP was sent last, monotonic ns
+	syns    int   // TraceTCP in flight
+	tcpUsed int64 // when the last of them was done, monotonic ns
 }
 
 // isTrace says whether a probe's packet is written by a tracer.
@@ -44,6 +47,9 @@ func (e *Engine) sendTrace(f *flight, p Probe) {
 	f.traced, f.path = true, uint8(p.Flow%traceFlows)
 	if f.to.Port() == 0 {
 		f.to = netip.AddrPortFrom(f.to.Addr(), defaultPort(p.Kind))
+	}
+	if f.kind == TraceTCP {
+		e.traces.syns++
 	}
 	t, err := e.tracer(f)
 	if err != nil {
@@ -89,7 +95,6 @@ func (e *Engine) tracer(f *flight) (*tracer, error) {
 		if err := e.openAnswers(i); err != nil {
 			return nil, err
 		}
-		e.traces.tcpUsed = e.now().mono
 	}
 	if e.traces.tracers[i] == nil {
 		err := e.home.inside(func() (err error) {
@@ -148,9 +153,20 @@ func (e *Engine) icmpFilter(is6 bool) icmpFilter {
 	return icmpFilter{is6: is6, id: e.id, udp: e.traces.udp.base, tcp: e.traces.tcp.base}
 }
 
+// done notes that an answer to a probe is not awaited any more.
+func (t *traces) done(f *flight, e *Engine) {
+	if f.kind != TraceTCP {
+		return
+	}
+	t.syns--
+	if t.syns == 0 {
+		t.tcpUsed = e.now().mono
+	}
+}
+
 // tidy closes the sockets that receive TCP when they are not used any more.
 func (t *traces) tidy(e *Engine, now moment) {
-	if t.answers[0] == nil && t.answers[1] == nil || now.mono-t.tcpUsed < traceIdle {
+	if t.answers[0] == nil && t.answers[1] == nil || t.syns > 0 || now.mono-t.tcpUsed < traceIdle {
 		return
 	}
 	for i, r := range t.answers {

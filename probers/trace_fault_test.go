@@ -48,6 +48,11 @@ func TestTraceMatchesManyFlowsAndHopsAtOnce(t *testing.T) {
 		if s := e.Stats(); s.Foreign != 0 || s.NoTimestamp != 0 {
 			t.Errorf("%+v", s)
 		}
+		for _, f := range e.flights.flights {
+			if f.number != 0 && f.tx < f.sent.wall {
+				t.Fatalf("%+v has no TX timestamp", f)
+			}
+		}
 	})
 }
 
