@@ -118,6 +118,10 @@ func localMtr(r probers.Reason) string {
 		return "this host's own firewall or policy forbids it"
 	case probers.LocalBuffer:
 		return "no buffer space"
+	case probers.FragNeeded:
+		return "the packet is larger than the MTU of the interface"
+	case probers.HostUnreachable:
+		return "the next hop does not answer to ARP or neighbour discovery"
 	}
 	return strings.ReplaceAll(string(r), "_", " ")
 }

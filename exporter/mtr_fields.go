@@ -35,7 +35,7 @@ func mtrFields(lossDecimals int) mtrFieldTable {
 		loss,
 		{'D', "Drop", 5, " %4d", false, mtrDrop},
 		{'R', "Rcv", 6, " %5d", false, func(h probers.HopReport) int64 { return int64(h.Received) }},
-		{'S', "Snt", 6, " %5d", false, func(h probers.HopReport) int64 { return int64(h.Tried() + h.InFlight) }},
+		{'S', "Snt", 6, " %5d", false, func(h probers.HopReport) int64 { return int64(mtrSent(h)) }},
 		{'N', "Last", 6, time, true, func(h probers.HopReport) int64 { return h.Last.Microseconds() }},
 		{'B', "Best", 6, time, true, func(h probers.HopReport) int64 { return h.Best.Microseconds() }},
 		{'A', "Avg", 6, time, true, func(h probers.HopReport) int64 { return h.Mean.Microseconds() }},
@@ -49,10 +49,20 @@ func mtrFields(lossDecimals int) mtrFieldTable {
 	}
 }
 
-// mtrLoss is per cent, in thousandths, of the probes that are not in flight.
-func mtrLoss(h probers.HopReport) int64 { return int64(100_000 * h.Loss()) }
+// mtrSent is how many probes count. Those that could not even be sent do: to
+// a reader of the table they are lost.
+func mtrSent(h probers.HopReport) uint64 { return h.Tried() + h.InFlight + h.Unsent }
 
-func mtrDrop(h probers.HopReport) int64 { return int64(h.Lost) }
+func mtrDrop(h probers.HopReport) int64 { return int64(h.Lost + h.Unsent) }
+
+// mtrLoss is per cent, in thousandths, of the probes that are not in flight.
+func mtrLoss(h probers.HopReport) int64 {
+	tried := h.Tried() + h.Unsent
+	if tried == 0 {
+		return 0
+	}
+	return 100_000 * mtrDrop(h) / int64(tried)
+}
 
 func (t mtrFieldTable) find(key byte) (mtrField, bool) {
 	i := slices.IndexFunc(t, func(f mtrField) bool { return f.key == key })

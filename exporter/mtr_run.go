@@ -36,7 +36,7 @@ func (r *mtrRun) path() probers.PathOptions {
 
 // rows returns the hops to be shown. mtr shows none when nobody answered.
 func (r *mtrRun) rows() []probers.HopReport {
-	if r.options.Strict && r.report.Silent {
+	if r.report.Silent && (r.options.Strict || r.report.Hops[0].Sent == 0) {
 		return nil
 	}
 	return r.report.Hops
@@ -76,6 +76,9 @@ type mtrSession struct {
 func (s *mtrSession) measure(ctx context.Context) {
 	defer context.AfterFunc(ctx, s.engine.Wake)()
 	s.next = time.Now()
+	if s.ends() && s.run.options.Cycles == 0 {
+		return
+	}
 	s.view.redraw(s.path.Report)
 	var results []probers.Result
 	for ctx.Err() == nil && s.obey() {
@@ -118,14 +121,12 @@ func earlier(a, b time.Time) time.Time {
 // are spread evenly.
 func (s *mtrSession) send(now time.Time) {
 	p, ok := s.path.Next()
-	if !ok || s.path.Cycles() == s.run.options.Cycles && s.ends() {
-		if s.ends() && s.path.Cycles() >= s.run.options.Cycles {
-			s.over = now.Add(s.run.options.Grace)
-			return
-		}
-		if p, ok = s.path.Next(); !ok {
-			return
-		}
+	if !ok && s.ends() && s.path.Cycles() >= s.run.options.Cycles {
+		s.over = now.Add(s.run.options.Grace)
+		return
+	}
+	if !ok {
+		p, _ = s.path.Next() // a cycle has at least one probe
 	}
 	s.inFlight++
 	s.view.sent(p)

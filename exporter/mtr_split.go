@@ -37,7 +37,7 @@ func (v *mtrSplitView) redraw(report func() probers.PathReport) {
 		if v.run.options.ShowIPs {
 			both = "NAME ADDRESS"
 		}
-		line := fmt.Sprintf("%s %d %d %d %d %d %d", v.run.names.show(h.Addr, both), mtrLoss(h), h.Received, h.Tried()+h.InFlight,
+		line := fmt.Sprintf("%s %d %d %d %d %d %d", v.run.names.show(h.Addr, both), mtrLoss(h), h.Received, mtrSent(h),
 			ms(h.Best), ms(h.Mean), ms(h.Worst))
 		if line != v.lines[h.TTL-1] {
 			v.lines[h.TTL-1] = line
