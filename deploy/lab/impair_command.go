@@ -102,6 +102,9 @@ func (d impairDevice) run(ctx context.Context) error {
 	if err := d.check(); err != nil {
 		return err
 	}
+	if err := preferred(); err != nil {
+		return err
+	}
 	h, err := newHolder()
 	if err != nil {
 		return err

@@ -120,7 +120,7 @@ func TestHolderLetsPacketsGoInTheOrderOfTheirTimes(t *testing.T) {
 	t.Cleanup(func() { unix.Close(h.wake) })
 	var order []int
 	now := h.now() + 20*time.Millisecond // all are held before run begins, or released by it
-	for i, after := range []time.Duration{3, 1, 2, 1, time.Duration(time.Hour / time.Millisecond)} {
+	for i, after := range []time.Duration{3, 1, 2, 1, 3_600_000} {
 		h.hold(now+after*time.Millisecond, func() { order = append(order, i) })
 	}
 	last := make(chan time.Duration, 1)
