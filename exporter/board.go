@@ -49,6 +49,8 @@ type peerState struct {
 	large  map[string]largeCell // by vantage
 	series *metrics.Peer
 
+	oneWay  probers.OneWayTrend // of UDP between the nodes' own addresses
+	delays  probers.OneWayChange
 	verdict verdict.Verdict
 	since   time.Time
 }
@@ -92,6 +94,15 @@ func (b *board) note(key peerKey, at place, reason probers.Reason, rtt time.Dura
 		c.slow, _ = c.pace.Add(rtt, now)
 	}
 	p.cells[at] = c
+}
+
+// noteOneWay keeps how long a UDP exchange with the peer's node took each way.
+func (b *board) noteOneWay(key peerKey, o probers.OneWay, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if p, ok := b.peers[key]; ok {
+		p.delays = p.oneWay.Add(now, o)
+	}
 }
 
 // largeCell is what the last search for the path MTU said.
@@ -138,6 +149,7 @@ func (b *board) judge(now time.Time) {
 		c.PodIsolated = isolated[key.family]
 		v := verdict.Of(c)
 		p.series.Judge(v)
+		p.series.Delays(p.delays)
 		if v != p.verdict {
 			p.verdict, p.since = v, now
 		}

@@ -78,7 +78,7 @@ func enabledCollectors(c config.Collectors) string {
 		{"sockets", c.Sockets.Enabled},
 		{"tcp", c.TCP.Enabled},
 		{"route", c.Route.Enabled},
-		{"drops", c.Drops.Enabled},
+		{"qdisc", c.Qdisc.Enabled}, {"drops", c.Drops.Enabled},
 	} {
 		if collector.enabled {
 			names += " " + collector.name

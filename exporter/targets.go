@@ -162,6 +162,9 @@ func (s *sink) Result(res probers.Result) {
 	if reason == probers.Impaired {
 		s.vantage.impairedAt(now)
 	}
+	if s.at == (place{vantageNode, kindNode, probers.UDP}) && reason == probers.OK {
+		s.board.noteOneWay(s.peer, res.OneWay, now)
+	}
 	s.board.note(s.peer, s.at, reason, res.RTT, now, s.keep)
 }
 

@@ -29,6 +29,7 @@ type Recorder struct {
 	reordered, lostDirection   *prometheus.CounterVec
 	rtt, meshRTT               *prometheus.HistogramVec
 	verdicts                   *prometheus.CounterVec
+	excess                     *prometheus.GaugeVec
 }
 
 // NewRecorder returns a Recorder whose metrics are registered with reg.
@@ -76,6 +77,10 @@ func NewRecorder(reg prometheus.Registerer) *Recorder {
 			Namespace: "podnet", Name: "peer_verdicts_total",
 			Help: "Cycles judged, by what all probes of the cycle to the peer say together: one verdict per peer, family and cycle. The peer that is this node itself is the control.",
 		}, []string{"peer_node", "peer_zone", "family", "verdict"}),
+		excess: auto.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: "podnet", Subsystem: "peer", Name: "excess_delay_seconds",
+			Help: "How much longer UDP packets take to the peer's node (forward) and back (reverse) than at best in the last minutes, by the clocks of both ends. No series while a clock is stepped, or nothing is known.",
+		}, []string{"peer_node", "family", "direction"}),
 	}
 }
 
@@ -185,7 +190,20 @@ func (r *Recorder) Peer(node, zone, family string) *Peer {
 // Judge counts one cycle.
 func (p *Peer) Judge(v verdict.Verdict) { p.counters[v].Inc() }
 
-// Forget removes the peer's counters.
+// Delays sets by how much the two directions are slower than they were.
+func (p *Peer) Delays(c probers.OneWayChange) {
+	forward, reverse := []string{p.node, p.family, probers.Forward.String()}, []string{p.node, p.family, probers.Reverse.String()}
+	if !c.Known {
+		p.r.excess.DeleteLabelValues(forward...)
+		p.r.excess.DeleteLabelValues(reverse...)
+		return
+	}
+	p.r.excess.WithLabelValues(forward...).Set(c.Forward.Seconds())
+	p.r.excess.WithLabelValues(reverse...).Set(c.Reverse.Seconds())
+}
+
+// Forget removes the peer's series.
 func (p *Peer) Forget() {
+	p.Delays(probers.OneWayChange{})
 	p.r.verdicts.DeletePartialMatch(prometheus.Labels{"peer_node": p.node, "peer_zone": p.zone, "family": p.family})
 }

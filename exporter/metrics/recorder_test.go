@@ -135,6 +135,14 @@ func TestPeerCountsVerdictsFromZero(t *testing.T) {
 	if n := testutil.ToFloat64(r.verdicts.WithLabelValues("n2", "a", "ipv4", "pod_network")); n != 1 {
 		t.Errorf("pod_network = %v; want 1", n)
 	}
+	p.Delays(probers.OneWayChange{Known: true, Forward: 30 * time.Millisecond})
+	if n := testutil.ToFloat64(r.excess.WithLabelValues("n2", "ipv4", "forward")); n != 0.03 {
+		t.Errorf("excess delay forward = %v; want 0.03", n)
+	}
+	p.Delays(probers.OneWayChange{})
+	if n := testutil.CollectAndCount(r.excess); n != 0 {
+		t.Errorf("%d series of excess delay while it is unknown; want none", n)
+	}
 	p.Forget()
 	if n := testutil.CollectAndCount(r.verdicts); n != 0 {
 		t.Errorf("%d series after Forget; want none", n)
