@@ -117,6 +117,11 @@ func injectRules(id string, drop dropRules) func(context.Context, *Lab, NodePlan
 // replaceTables makes the tables of that name in a namespace, one per family,
 // hold these rules and no others.
 func replaceTables(netnsName, name string, sets []ruleset) error {
+	return placeTables(netnsName, name, *nftables.ChainPriorityFilter, sets)
+}
+
+// placeTables is replaceTables for chains of another priority.
+func placeTables(netnsName, name string, priority nftables.ChainPriority, sets []ruleset) error {
 	c, err := nftIn(netnsName)
 	if err != nil {
 		return err
@@ -132,7 +137,7 @@ func replaceTables(netnsName, name string, sets []ruleset) error {
 			t = c.AddTable(&nftables.Table{Family: set.family, Name: name})
 			tables[set.family] = t
 		}
-		addRules(c, t, set)
+		addRules(c, t, priority, set)
 	}
 	if err := c.Flush(); err != nil {
 		return fmt.Errorf("rules in %s: %w", netnsName, err)
@@ -140,9 +145,9 @@ func replaceTables(netnsName, name string, sets []ruleset) error {
 	return nil
 }
 
-func addRules(c *nftables.Conn, t *nftables.Table, set ruleset) {
+func addRules(c *nftables.Conn, t *nftables.Table, priority nftables.ChainPriority, set ruleset) {
 	chain := c.AddChain(&nftables.Chain{
-		Table: t, Name: set.chain, Type: nftables.ChainTypeFilter, Hooknum: set.hook, Priority: nftables.ChainPriorityFilter,
+		Table: t, Name: set.chain, Type: nftables.ChainTypeFilter, Hooknum: set.hook, Priority: &priority,
 	})
 	for _, exprs := range set.rules {
 		c.AddRule(&nftables.Rule{Table: t, Chain: chain, Exprs: exprs})

@@ -138,25 +138,25 @@ func (d impairDevice) open(h *holder, failed chan<- error) ([]*queue, []queueRul
 	if err := checkDevice(d.netns, d.device); err != nil {
 		return nil, nil, err
 	}
-	var copies copier
-	if d.Duplicate > 0 {
-		var err error
-		if copies, err = newCopier(d.netns, d.device); err != nil {
-			return nil, nil, err
-		}
-	}
 	var queues []*queue
 	var rules []queueRule
 	for _, out := range []bool{false, true} {
 		if out && d.direction == directionIn || !out && d.direction == directionOut {
 			continue
 		}
-		q := &queue{link: newLink(d.impairment), holder: h, copier: copies, failed: failed}
+		q := &queue{link: newLink(d.impairment), holder: h, failed: failed}
 		if err := q.open(d.netns, d.limit); err != nil {
 			return nil, nil, err
 		}
 		queues = append(queues, q)
-		rules = append(rules, queueRule{d.device, out, q.number, d.addresses})
+		order := uint8(queues[0].number) // at most maxQueue
+		if d.Duplicate > 0 {
+			var err error
+			if q.copier, err = newCopier(d.netns, d.device, order); err != nil {
+				return nil, nil, err
+			}
+		}
+		rules = append(rules, queueRule{d.device, out, q.number, order, d.addresses})
 	}
 	return queues, rules, nil
 }

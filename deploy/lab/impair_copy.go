@@ -11,15 +11,16 @@ import (
 // as the process.
 type copier struct{ ip4, ip6 int }
 
-// newCopier opens the sockets of a copier in a namespace.
-func newCopier(netnsName, device string) (copier, error) {
+// newCopier opens the sockets of a copier in a namespace. Impairments of a
+// higher order do not see the copies, nor does that of the same one.
+func newCopier(netnsName, device string, order uint8) (copier, error) {
 	var c copier
 	err := inNetns(netnsName, func() error {
 		var err error
-		if c.ip4, err = rawSocket(unix.AF_INET, device); err != nil {
+		if c.ip4, err = rawSocket(unix.AF_INET, device, order); err != nil {
 			return err
 		}
-		c.ip6, err = rawSocket(unix.AF_INET6, device)
+		c.ip6, err = rawSocket(unix.AF_INET6, device, order)
 		return err
 	})
 	if err != nil {
@@ -30,7 +31,7 @@ func newCopier(netnsName, device string) (copier, error) {
 
 // rawSocket returns a socket of the calling thread's namespace that sends
 // packets with their IP header and receives none (raw(7), IPPROTO_RAW).
-func rawSocket(family int, device string) (int, error) {
+func rawSocket(family int, device string, order uint8) (int, error) {
 	fd, err := unix.Socket(family, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
 	if err != nil {
 		return 0, err
@@ -38,7 +39,7 @@ func rawSocket(family int, device string) (int, error) {
 	if err := unix.BindToDevice(fd, device); err != nil {
 		return 0, err
 	}
-	return fd, unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK, copyMark)
+	return fd, unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK, copyMark|int(order))
 }
 
 // send sends a copy of a packet.

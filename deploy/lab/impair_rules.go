@@ -7,15 +7,14 @@ import (
 	"slices"
 
 	"github.com/google/nftables"
-	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
 	"github.com/google/nftables/xt"
 	"github.com/vishvananda/netlink"
 )
 
-// copyMark is the mark of the copies that an impairment device sends, which
-// are not impaired again: "copy".
-const copyMark = 0x636f7079
+// copyMark begins the marks of the copies that impairment devices send, "cop",
+// with the order of the device in the lowest byte.
+const copyMark = 0x636f7000
 
 // Directions of a link as seen from the machine that has the device.
 const (
@@ -32,6 +31,11 @@ type queueRule struct {
 	out    bool
 	queue  uint16
 
+	// order is the place of the impairment among those of a hook, up to
+	// maxQueue: higher ones come first, and copies that were made there or
+	// later pass.
+	order uint8
+
 	// prefixes are the addresses at the far end; others pass. None means all.
 	prefixes []netip.Prefix
 }
@@ -47,7 +51,12 @@ func (r queueRule) sets() []ruleset {
 		set := ruleset{family: f, chain: name, hook: hook}
 		rule := slices.Concat(byDevice(key, r.device), []expr.Any{
 			&expr.Meta{Key: expr.MetaKeyMARK, Register: 1},
-			&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: binaryutil.NativeEndian.PutUint32(copyMark)},
+			&expr.Byteorder{SourceRegister: 1, DestRegister: 1, Op: expr.ByteorderHton, Len: 4, Size: 4},
+			&expr.Range{
+				Op: expr.CmpOpNeq, Register: 1,
+				FromData: binary.BigEndian.AppendUint32(nil, copyMark),
+				ToData:   binary.BigEndian.AppendUint32(nil, copyMark|uint32(r.order)),
+			},
 		})
 		toQueue := []expr.Any{&expr.Counter{}, r.target()}
 		if len(r.prefixes) == 0 {
@@ -78,13 +87,13 @@ func (r queueRule) target() expr.Any {
 }
 
 // placeQueueRules puts the rules into tables of that name in a namespace; what
-// tables of the name had before is gone.
+// tables of the name had before is gone. All have the order of the first one.
 func placeQueueRules(netnsName, table string, rules []queueRule) error {
 	var sets []ruleset
 	for _, r := range rules {
 		sets = append(sets, r.sets()...)
 	}
-	return replaceTables(netnsName, table, sets)
+	return placeTables(netnsName, table, nftables.ChainPriority(-int32(rules[0].order)), sets)
 }
 
 // checkDevice returns an error if a device is not there, or is a bridge whose

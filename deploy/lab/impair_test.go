@@ -225,3 +225,28 @@ func TestImpairmentsOfALinkAddUp(t *testing.T) {
 		}
 	}
 }
+
+// A copy is made of a packet as it is: it is late where the packet will be,
+// and not again where it was.
+func TestCopiesAreAsLateAsTheirPackets(t *testing.T) {
+	for _, order := range [][]string{{"one-way-delay", "duplicates"}, {"duplicates", "one-way-delay"}} {
+		t.Run(strings.Join(order, " before "), func(t *testing.T) {
+			l := echoLab(t, cniVXLAN)
+			warm(t, l)
+			for _, id := range order {
+				if err := l.injectFault(t.Context(), id, ""); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, f := range between(l, "n1", "n2", manyPackets, packetGap, 64) {
+				s := measure(t, f)
+				if first := slices.Min(s.rtt); s.duplicates < 10 || s.lost > 0 || first < 30*time.Millisecond {
+					t.Errorf("to %s: %v, least RTT %s; want 30 ms and copies", f.to, s, first)
+				}
+				if slices.Sort(s.copies); s.copies[len(s.copies)/2] > 50*time.Millisecond {
+					t.Errorf("to %s: half of the copies take %s or more", f.to, s.copies[len(s.copies)/2])
+				}
+			}
+		})
+	}
+}

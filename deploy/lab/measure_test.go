@@ -32,6 +32,7 @@ type sample struct {
 	sent, lost, duplicates int
 	overtaken              int // replies that came after a later one's
 	rtt                    []time.Duration
+	copies                 []time.Duration // the same of duplicates
 }
 
 func (s sample) median() time.Duration {
@@ -121,6 +122,7 @@ func measure(t *testing.T, f flow) sample {
 		switch {
 		case seen[n]:
 			s.duplicates++
+			s.copies = append(s.copies, time.Since(sent[n]))
 			return
 		case n < last:
 			s.overtaken++
