@@ -57,6 +57,7 @@ func runEngine(b *testing.B, s *space, kind Kind, is6 bool, interval time.Durati
 		targets[i] = benchTarget(i, is6)
 	}
 	e := s.engine(b)
+	e.SetKey(testKey)
 	func() {
 		out := make([]Result, 0, 128)
 		done, failed, extra := 0, 0, 0
@@ -74,7 +75,11 @@ func runEngine(b *testing.B, s *space, kind Kind, is6 bool, interval time.Durati
 			}
 		}
 		send := func(i int) {
-			e.Send(Probe{Tag: uint64(i), Kind: kind, To: targets[i%benchTargets], Timeout: time.Second})
+			p := Probe{Tag: uint64(i), Kind: kind, To: targets[i%benchTargets], Timeout: time.Second}
+			if kind == UDP {
+				p.Flow = uint16(i / benchTargets)
+			}
+			e.Send(p)
 		}
 		for i := range benchTargets { // neighbours, sockets, timestamps
 			send(i)
@@ -224,6 +229,10 @@ func acceptor(b *testing.B, s *space) {
 const acceptVariable = "PNE_ACCEPT"
 
 func TestMain(m *testing.M) {
+	if os.Getenv(respondVariable) != "" {
+		benchResponder()
+		return
+	}
 	if os.Getenv(acceptVariable) != "" {
 		unix.SetNonblock(3, false)
 		for {
