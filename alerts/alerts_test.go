@@ -68,8 +68,8 @@ func TestEveryAlertSaysWhatAPersonOnCallNeeds(t *testing.T) {
 					t.Errorf("no annotation %s", name)
 				}
 			}
-			if !strings.Contains(a.Annotations["summary"], "$labels.node") && !strings.Contains(a.Annotations["summary"], "$labels.instance") {
-				t.Error("summary does not name the node")
+			if !regexp.MustCompile(`\$labels\.(node|instance|zones)\b`).MatchString(a.Annotations["summary"]) {
+				t.Error("summary names no node, nor zones")
 			}
 			if want := "/alerts/runbooks/" + a.Alert + ".md"; !strings.HasSuffix(a.Annotations["runbook_url"], want) {
 				t.Errorf("runbook_url = %q; want it to end with %s", a.Annotations["runbook_url"], want)
