@@ -31,7 +31,8 @@ type pathCourse struct {
 func (c *pathCourse) Turn(schedule.Engine) []probers.Probe {
 	if c.turn == 0 {
 		c.over = false
-		c.series.Report(c.path.Report(), c.names)
+		r := c.path.Report()
+		c.series.Report(r, lossHops(r, c.names), c.names)
 	}
 	c.turn = (c.turn + 1) % pathTurns
 	var probes []probers.Probe

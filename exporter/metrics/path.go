@@ -68,8 +68,9 @@ func (p *Paths) Hops(vantage, peer, family string) *Hops {
 	return &Hops{p: p, labels: labels}
 }
 
-// Report publishes a report, which has counted since the path was made.
-func (p *Hops) Report(r probers.PathReport, name func(netip.Addr) string) {
+// Report publishes a report, which has counted since the path was made, and the
+// hops at which loss begins.
+func (p *Hops) Report(r probers.PathReport, begins []probers.LossPoint, name func(netip.Addr) string) {
 	p.forgetGauges()
 	for _, h := range r.Hops {
 		if h.Tried() == 0 {
@@ -84,7 +85,7 @@ func (p *Hops) Report(r probers.PathReport, name func(netip.Addr) string) {
 			p.p.info.WithLabelValues(append(ttl[:len(ttl):len(ttl)], addr.String(), name(addr))...).Set(1)
 		}
 	}
-	for _, l := range r.LossBegins() {
+	for _, l := range begins {
 		hop := append(p.labels[:len(p.labels):len(p.labels)], strconv.Itoa(int(l.TTL)), addressOf(l.Addr), nameOf(l.Addr, name))
 		p.p.begins.WithLabelValues(hop...).Set(float64(l.Loss.Lost) / float64(max(l.Loss.Tried, 1)))
 	}
