@@ -68,7 +68,7 @@ func (r *mtrRun) lossLine(p probers.LossPoint) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "LOSS BEGINS at %s", r.at(p.TTL, p.Addr))
 	if p.After.IsValid() {
-		fmt.Fprintf(&b, ", behind %s", p.After)
+		fmt.Fprintf(&b, " behind %s", p.After)
 	}
 	if r.options.Flows > 1 {
 		fmt.Fprintf(&b, ", on flows %s of %d", numbers(p.Flows), r.options.Flows)
@@ -76,7 +76,7 @@ func (r *mtrRun) lossLine(p probers.LossPoint) string {
 	if p.Total {
 		return b.String() + ": nothing comes back from there or beyond"
 	}
-	fmt.Fprintf(&b, " and lasts to the end: %d of %d lost (%.1f%%)", p.Loss.Lost, p.Loss.Tried, 100*float64(p.Loss.Lost)/float64(p.Loss.Tried))
+	fmt.Fprintf(&b, ", and lasts to the end: %d of %d lost (%.1f%%)", p.Loss.Lost, p.Loss.Tried, 100*float64(p.Loss.Lost)/float64(p.Loss.Tried))
 	return b.String()
 }
 

@@ -57,26 +57,16 @@ func writeMtrReport(w io.Writer, run *mtrRun) {
 			line = fmt.Sprintf(" %2d. %s%-*s", h.TTL, o.ipInfoText(), names, run.label(h.Addr))
 		}
 		fmt.Fprintln(w, columns(line, offset(line), fields, func(f mtrField) string { return f.text(h) }))
-		writeMtrOthers(w, run, h)
-	}
-}
-
-// writeMtrOthers writes the other addresses that answered at a hop. mtr 0.95
-// does so only with -y or -z.
-func writeMtrOthers(w io.Writer, run *mtrRun, h probers.HopReport) {
-	if run.options.IPInfo < 0 && run.options.Flows == 1 {
-		return
-	}
-	for _, a := range others(h) {
-		if run.options.IPInfo >= 0 {
-			fmt.Fprintf(w, "     %s%s\n", run.options.ipInfoText(), run.label(a.Addr))
-			continue
+		for _, a := range others(h) {
+			fmt.Fprintf(w, "        %-*s\n", names, run.label(a.Addr))
+			if o.IPInfo >= 0 {
+				fmt.Fprintf(w, "     %s%s\n", o.ipInfoText(), run.label(a.Addr))
+			}
 		}
-		fmt.Fprintf(w, "        %s\n", run.label(a.Addr))
 	}
 }
 
-// others returns who else answered at a hop than its address.
+// others returns who else answered at a hop than the one who did so last.
 func others(h probers.HopReport) []probers.HopAddr {
 	return slices.DeleteFunc(slices.Clone(h.Addrs), func(a probers.HopAddr) bool { return a.Addr == h.Addr })
 }

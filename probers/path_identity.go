@@ -1,7 +1,6 @@
 package probers
 
 import (
-	"cmp"
 	"net/netip"
 	"slices"
 )
@@ -75,9 +74,4 @@ func (d *hopIdentity) count(a netip.Addr) bool {
 	}
 	d.seen[i].Count++
 	return true
-}
-
-// byCount sorts addresses by how often they answered, most first.
-func byCount(a, b HopAddr) int {
-	return cmp.Or(cmp.Compare(b.Count, a.Count), a.Addr.Compare(b.Addr))
 }

@@ -34,7 +34,7 @@ type HopReport struct {
 	TTL uint8
 	Tally
 	Addr     netip.Addr   // who answered last; invalid: nobody ever did
-	Addrs    []HopAddr    // everybody who answered, the most frequent first
+	Addrs    []HopAddr    // everybody who answered, in order of appearance
 	Current  []netip.Addr // who makes the hop now, sorted: on one flow more than one only if they take turns
 	Reached  bool         // the latest answer came from the far end
 	Reason   Reason       // of the latest answer if it was neither a time exceeded nor a success, such as refused or admin_prohibited
@@ -88,7 +88,6 @@ func (h *hop) report(ttl uint8) HopReport {
 		JitterWorst: time.Duration(h.jitter.worst), JitterRFC: time.Duration(h.jitter.sum),
 		Recent: Loss{Tried: h.recent.n, Lost: h.recent.losses},
 	}
-	slices.SortFunc(r.Addrs, byCount)
 	slices.SortFunc(r.Current, netip.Addr.Compare)
 	r.setSpread(h.rtt)
 	return r
@@ -179,7 +178,6 @@ func joinAddrs(a, b []HopAddr) []HopAddr {
 			joined = append(joined, x)
 		}
 	}
-	slices.SortFunc(joined, byCount)
 	return joined
 }
 
