@@ -225,7 +225,7 @@ func (e *Engine) takeUDP(s *udpSocket, i int, now moment) {
 	if f.tx == 0 {
 		e.readUDPErrors(s)
 	}
-	r := Result{Reason: verdictOn(f, from.Addr(), true), From: from.Addr(), Delay: time.Duration(p.RepliedAt - p.ReceivedAt)}
+	r := Result{Reason: verdictOn(f, from.Addr(), true), From: from.Addr()}
 	if f.identity != 0 && f.identity != p.Identity {
 		r.Reason = WrongIdentity
 	}
@@ -237,6 +237,7 @@ func (e *Engine) takeUDP(s *udpSocket, i int, now moment) {
 
 // measureUDP adds what a good reply tells beside its RTT.
 func (e *Engine) measureUDP(f *flight, p UDPPacket, rx int64, r *Result) {
+	r.Delay = time.Duration(p.RepliedAt - p.ReceivedAt)
 	if f.answered {
 		if r.Doubled = Reverse; p.Received != f.counted {
 			r.Doubled = Forward
