@@ -5,11 +5,14 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -116,4 +119,138 @@ func TestGoldenFilesAreWhatMtrPrints(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestPathOnANetworkIsThatOfMtr measures a chain of three routers, of which
+// the first leaves half of what it has to say unsaid and the last loses a
+// fifth, with both at the same time.
+func TestPathOnANetworkIsThatOfMtr(t *testing.T) {
+	realMtr(t)
+	from := newMtrChain(t)
+	for _, option := range []string{"-r", "-j", "-C", "-x"} {
+		for _, kind := range []string{"", "-u", "-T"} {
+			for _, target := range []string{"10.91.3.2", "fd91:3::2"} {
+				t.Run(strings.TrimSpace(option+" "+kind)+" "+target, func(t *testing.T) {
+					args := append(strings.Fields(option+" "+kind), "-n", "-c", "100", "-i", "0.05", "-G", "1", target)
+					for attempt := range 3 { // for the machine may be busy just then
+						theirs, ours := from.both(t, option, args)
+						different := compareMtr(theirs, ours)
+						if len(different) == 0 {
+							return
+						}
+						t.Logf("attempt %d: %s\ntheirs %+v\nours   %+v", attempt+1, strings.Join(different, "; "), theirs, ours)
+					}
+					t.Error("three times different")
+				})
+			}
+		}
+	}
+}
+
+// compareMtr says what differs: hops, loss by more than chance makes of it,
+// best and mean by more than 50 µs (and what the format rounds).
+func compareMtr(theirs, ours []mtrRow) (different []string) {
+	if len(theirs) != len(ours) {
+		return []string{fmt.Sprintf("%d and %d hops", len(theirs), len(ours))}
+	}
+	for i, a := range theirs {
+		b := ours[i]
+		add := func(what string) { different = append(different, fmt.Sprintf("hop %d: %s", a.Hop, what)) }
+		if a.Hop != b.Hop || a.Host != b.Host || a.Sent != b.Sent {
+			add("another hop")
+		}
+		p := (a.Loss + b.Loss) / 200
+		if math.Abs(a.Loss-b.Loss)/100 > 4*math.Sqrt(2*p*(1-p)/float64(a.Sent))+0.001 {
+			add("loss")
+		}
+		if math.Abs(a.Best-b.Best) > 0.05+0.05 || math.Abs(a.Mean-b.Mean) > 0.05+0.05 {
+			add("time")
+		}
+	}
+	return different
+}
+
+// mtrChain is a host, three routers and another host in a row, each in a
+// network namespace.
+type mtrChain struct{ host, program string }
+
+func newMtrChain(t *testing.T) mtrChain {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: makes network namespaces")
+	}
+	command := func(line string) {
+		t.Helper()
+		if out, err := exec.Command("sh", "-c", line).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", line, err, out)
+		}
+	}
+	name := func(i int) string { return fmt.Sprintf("pnI-%d-%d", os.Getpid(), i) }
+	for i := range 5 {
+		command("ip netns add " + name(i))
+		t.Cleanup(func() { command("ip netns del " + name(i)) })
+		command("ip -n " + name(i) + " link set lo up")
+		for _, setting := range []string{"ipv4/ip_forward=1", "ipv6/conf/all/forwarding=1", "ipv4/icmp_ratelimit=0", "ipv4/icmp_ratemask=0", "ipv6/icmp/ratelimit=0"} {
+			file, value, _ := strings.Cut(setting, "=")
+			command(fmt.Sprintf("ip netns exec %s sh -c 'echo %s > /proc/sys/net/%s'", name(i), value, file))
+		}
+	}
+	for i := range 4 {
+		command(fmt.Sprintf("ip -n %s link add right type veth peer name left netns %s", name(i), name(i+1)))
+		for n, end := range []string{name(i) + " right", name(i+1) + " left"} {
+			ns, link, _ := strings.Cut(end, " ")
+			command(fmt.Sprintf("ip -n %s addr add 10.91.%d.%d/24 dev %s", ns, i, n+1, link))
+			command(fmt.Sprintf("ip -n %s addr add fd91:%d::%d/64 dev %s nodad", ns, i, n+1, link))
+			command(fmt.Sprintf("ip -n %s link set %s up", ns, link))
+		}
+	}
+	for i := range 5 {
+		if i < 4 {
+			command(fmt.Sprintf("ip -n %s route add default via 10.91.%d.2", name(i), i))
+			command(fmt.Sprintf("ip -n %s -6 route add default via fd91:%d::2", name(i), i))
+		}
+		for k := range i - 1 {
+			command(fmt.Sprintf("ip -n %s route add 10.91.%d.0/24 via 10.91.%d.1", name(i), k, i-1))
+			command(fmt.Sprintf("ip -n %s -6 route add fd91:%d::/64 via fd91:%d::1", name(i), k, i-1))
+		}
+	}
+	for ns, rules := range map[string][]string{
+		name(1): {"add table inet t", "add chain inet t c { type filter hook output priority 0; }",
+			"add rule inet t c icmp type time-exceeded numgen random mod 100 < 50 drop",
+			"add rule inet t c icmpv6 type time-exceeded numgen random mod 100 < 50 drop"},
+		name(3): {"add table inet t", "add chain inet t c { type filter hook forward priority 0; }",
+			"add rule inet t c oifname right numgen random mod 100 < 20 drop"},
+	} {
+		for _, rule := range rules {
+			command("ip netns exec " + ns + " nft '" + rule + "'")
+		}
+	}
+	chain := mtrChain{host: name(0), program: filepath.Join(t.TempDir(), "podnet_exporter")}
+	if out, err := exec.Command("go", "build", "-o", chain.program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return chain
+}
+
+// both runs mtr and ours at the same time.
+func (c mtrChain) both(t *testing.T, option string, args []string) (theirs, ours []mtrRow) {
+	t.Helper()
+	run := func(program ...string) ([]mtrRow, error) {
+		out, err := exec.Command("ip", slices.Concat([]string{"netns", "exec", c.host}, program, args)...).Output()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", program, err)
+		}
+		return parseMtrOutput(option, string(out))
+	}
+	result := make(chan error)
+	go func() {
+		var err error
+		theirs, err = run("mtr")
+		result <- err
+	}()
+	ours, err := run(c.program, "mtr")
+	if err = errors.Join(err, <-result); err != nil {
+		t.Fatal(err)
+	}
+	return theirs, ours
 }
