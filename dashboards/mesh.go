@@ -1,5 +1,7 @@
 package main
 
+import "slices"
+
 // meshBoard is the board for somebody who was just paged. Its rows are the
 // questions in the order in which they are asked.
 func meshBoard() Board {
@@ -19,7 +21,7 @@ func meshBoard() Board {
 			{"2 · Where?", wherePanels()},
 			{"3 · Why? What the kernels saw of the probes", dropPanels()},
 			{"3 · Why? What the nodes are like", evidencePanels()},
-			{"4 · How slow?", slowPanels()},
+			{"4 · How slow?", slices.Concat(slowPanels(), pathPanels())},
 			{"5 · What does it cost?", costPanels()},
 		},
 	}

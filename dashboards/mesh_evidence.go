@@ -1,9 +1,11 @@
 package main
 
+import "slices"
+
 // evidencePanels answer what the nodes' tables, interfaces and sockets are
 // like, a panel per cause.
 func evidencePanels() []Panel {
-	return append(append(conntrackPanels(), tablePanels()...), interfacePanels()...)
+	return slices.Concat(conntrackPanels(), tablePanels(), interfacePanels(), sizePanels())
 }
 
 func conntrackPanels() []Panel {

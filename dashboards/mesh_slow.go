@@ -50,7 +50,8 @@ func slowPanels() []Panel {
 			Title: "Late, duplicate and impaired", Kind: Lines, Width: 12, Height: 8,
 			Shows:   "Replies after the time-out, further replies, and probes without a result because the prober was starved.",
 			Healthy: "none, at 0.", Sick: "late: there is no loss but a delay of more than the time-out. duplicates: a loop, or two that answer for one address. impaired: look at row 1.",
-			Unit: "pps",
+			Alerts: []string{"PodNetPacketDuplication"},
+			Unit:   "pps",
 			Queries: []Query{
 				{Expr: orNone(sumRate("peer_node", "podnet_probe_late_total", byPair), "peer_node"), Legend: "late {{peer_node}}"},
 				{Expr: orNone(sumRate("peer_node", "podnet_probe_duplicates_total", byPair), "peer_node"), Legend: "duplicate {{peer_node}}"},
