@@ -53,7 +53,7 @@ type Probe struct {
 	Size    int            // size of the IP packet in bytes, headers included; 0 means 64, or what the kind needs; not used by TCP and TraceTCP; of TCPTransfer: bytes of the body
 
 	TTL          uint8  // time to live, or hop limit, of the packet; 0 means 64
-	Flow         uint16 // equal flows to one target take one way through equal-cost paths, and others may take another; 0 is a flow too
+	Flow         uint16 // equal flows to one target take one way through equal-cost paths, and others may take another; there are 16, and 16 is 0 again
 	Identity     uint64 // UDP: who is to answer, see UDPIdentity; 0: anybody with the cluster's key
 	DontFragment bool   // send with DF and past what the kernel thinks of the path MTU; not used by TCP and TraceTCP
 }
