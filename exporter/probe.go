@@ -27,6 +27,9 @@ const (
 	probeExitPrivilege  exitStatus = 4 // a capability is missing
 )
 
+// probePMTU is the kind that is a search of several probes.
+const probePMTU = "pmtu"
+
 // offeredProbe is a kind of probe that the command offers.
 type offeredProbe struct {
 	name    string
@@ -42,6 +45,8 @@ func offeredProbes() []offeredProbe {
 		{"icmp", probers.ICMP, []string{"size", "ttl"}, 0, "icmp needs CAP_NET_RAW: run as root, or setcap cap_net_raw+ep podnet_exporter; probe tcp needs no capability"},
 		{"tcp", probers.TCP, []string{"port"}, 0, "tcp needs no capability: a local policy forbids sockets"},
 		{"udp", probers.UDP, []string{"port", "size", "ttl", "key-file"}, 9798, "udp needs no capability: a local policy forbids sockets"},
+		{probePMTU, probers.ICMP, []string{"size"}, 0, "pmtu needs CAP_NET_RAW: run as root, or setcap cap_net_raw+ep podnet_exporter"},
+		{"transfer", probers.TCPTransfer, []string{"port", "size"}, 9798, "transfer needs no capability: a local policy forbids sockets"},
 	}
 }
 
@@ -61,12 +66,12 @@ func probeCommand(app *kingpin.Application, stdout, stderr io.Writer) command {
 	f := &probeFlags{look: systemLookup, stdout: stdout, stderr: stderr}
 	cmd := app.Command("probe", "Probe a target and say in words what happened.").HelpLong(probeHelp)
 	cmd.Arg("kind", "How to probe: "+strings.Join(offeredNames(), ", ")+".").Required().EnumVar(&f.kind, offeredNames()...)
-	cmd.Arg("target", "An address or a name; for tcp and udp also HOST:PORT or [ADDRESS]:PORT.").Required().StringVar(&f.target)
+	cmd.Arg("target", "An address or a name; for tcp, udp and transfer also HOST:PORT or [ADDRESS]:PORT.").Required().StringVar(&f.target)
 	cmd.Flag("count", "Probes to send; 0 means until interrupted.").Short('c').Default("4").IntVar(&f.count)
 	cmd.Flag("interval", "Time between two probes, at least 1ms.").Short('i').Default("1s").DurationVar(&f.interval)
 	cmd.Flag("timeout", "How long to wait for an answer, at least 1ms.").Short('t').Default("1s").DurationVar(&f.timeout)
-	cmd.Flag("size", "icmp and udp: size of the IP packet in bytes, headers included, 28 to 65535 (default 64).").Short('s').IntVar(&f.size)
-	cmd.Flag("port", "tcp and udp: port, 1 to 65535 (default of udp: 9798).").Short('p').IntVar(&f.port)
+	cmd.Flag("size", "icmp and udp: size of the IP packet in bytes, headers included, 28 to 65535 (default 64). pmtu: the largest to try (default: the MTU of the route). transfer: bytes of the body, each way.").Short('s').IntVar(&f.size)
+	cmd.Flag("port", "tcp, udp and transfer: port, 1 to 65535 (default of udp and transfer: 9798).").Short('p').IntVar(&f.port)
 	cmd.Flag("ttl", "icmp and udp: time to live or hop limit of the packets, 1 to 255 (default 64).").IntVar(&f.ttl)
 	cmd.Flag("key-file", "udp: file that holds the key of the cluster.").StringVar(&f.keyFile)
 	cmd.Flag("netns", "Probe from a network namespace: /run/netns/NAME, or /proc/PID/ns/net of a process in a pod. Names are looked up outside of it.").StringVar(&f.netns)

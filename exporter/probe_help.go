@@ -6,6 +6,10 @@ const probeHelp = `What it does
   tcp   opens connections, closes them with a reset, sends nothing on them (paping).
   udp   sends packets with the cluster's key to a responder (podnet_exporter respond,
         or the agent), which answers nothing else.
+  pmtu  finds the largest packet that passes, and tells a black hole (larger ones vanish,
+        connections hang) from a smaller MTU that a router tells of. One search; count,
+        interval and ttl do not matter.
+  transfer  sends a responder several segments over TCP and gets them back.
   They are the probes that the agent sends. Times are the kernel's: for icmp and udp from
   the packet's leaving to the reply's arriving, for tcp from SYN to SYN-ACK. A probe
   has one outcome; a reply after the timeout is a late reply and the probe failed.
@@ -17,6 +21,9 @@ Text: a line per result, and a summary
   1 admin_prohibited: 172.20.1.1 says a firewall forbids it (ICMP type 3 code 13)
   The number counts the probes. The word before the colon is the reason, as in the
   label reason of podnet_probe_failure_reasons_total.
+
+  1 1500 bytes: timeout: nothing came back from 10.244.2.2 within 1s
+  The lines of pmtu are one per packet, and then what was found.
 
 JSON (--output=json): an object per line. Without a value a key is left out, but
 for counts and success.
@@ -38,17 +45,24 @@ for counts and success.
     sent, succeeded, failed, late, duplicates, retransmits: counts
     reasons      failed probes by reason
     rtt_seconds  of those that succeeded: min, mean, max, stddev
+  Of pmtu, each line has size (bytes), and the summary has
+    state        full, smaller (a router says so), black_hole, unknown
+    mtu          the largest packet that passed, in bytes; 0 if none did
+    upper        the largest that was tried
+    icmp         the last packet-too-big that was heard
+    reason       why it is unknown
 
 Exit codes
-  0  every probe succeeded
+  0  every probe succeeded; pmtu: the path MTU is known and no black hole
   1  some failed, or none had ended when it was interrupted, or none could be sent
   2  the command line is wrong
   3  the target could not be resolved
-  4  a capability is missing: icmp needs CAP_NET_RAW, --netns needs CAP_SYS_ADMIN
+  4  a capability is missing: icmp and pmtu need CAP_NET_RAW, --netns needs CAP_SYS_ADMIN
 
 Examples
   podnet_exporter probe icmp 10.244.2.2
   podnet_exporter probe tcp -c 1 -o json 10.244.2.2:80
   podnet_exporter probe udp --key-file /etc/podnet/key 10.244.2.2
+  podnet_exporter probe pmtu 10.244.2.2
   podnet_exporter probe icmp -6 -s 1400 --netns /proc/4711/ns/net node2
 `

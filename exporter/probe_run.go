@@ -23,6 +23,9 @@ func (f *probeFlags) probe(ctx context.Context, kind offeredProbe, to netip.Addr
 	engine.Batch = 0 // a person waits for each line
 	engine.Threshold = max(engine.Threshold, f.timeout/2)
 
+	if kind.name == probePMTU {
+		return f.searchPMTU(ctx, engine, to)
+	}
 	report := newProbeReport(f, kind, to)
 	if err := f.loop(ctx, engine, probers.Probe{
 		Kind: kind.kind, To: to, Timeout: f.timeout, Size: f.size, TTL: uint8(f.ttl),

@@ -15,6 +15,8 @@ func probeSentence(kind probers.Kind, to netip.AddrPort, timeout time.Duration, 
 		return fmt.Sprintf("late reply from %s: rtt %s", to.Addr(), rttText(r.RTT))
 	case r.Event == probers.Duplicate:
 		return fmt.Sprintf("duplicate reply from %s: rtt %s", to.Addr(), rttText(r.RTT))
+	case r.Transfer != nil && (r.Reason == probers.OK || r.Transfer.Established):
+		return transferSentence(to, timeout, r)
 	case r.Reason != probers.OK:
 		return fmt.Sprintf("%s: %s", r.Reason, failureSentence(to, timeout, r))
 	case kind == probers.TCP && r.Retransmits > 0:
@@ -23,6 +25,25 @@ func probeSentence(kind probers.Kind, to netip.AddrPort, timeout time.Duration, 
 		return fmt.Sprintf("connected to %s port %d: rtt %s", to.Addr(), to.Port(), rttText(r.RTT))
 	}
 	return fmt.Sprintf("reply from %s: rtt %s", to.Addr(), rttText(r.RTT))
+}
+
+// transferSentence says how far a transfer went whose connection opened.
+func transferSentence(to netip.AddrPort, timeout time.Duration, r probers.Result) string {
+	t := r.Transfer
+	switch {
+	case r.Reason == probers.OK:
+		return fmt.Sprintf("%d bytes to %s port %d and back in %.2f ms: rtt %s, segments of %d bytes", t.Size, to.Addr(), to.Port(),
+			milliseconds(t.Took), rttText(r.RTT), t.MSS)
+	case r.Reason == probers.Timeout && t.Stalled() == probers.Forward:
+		return fmt.Sprintf("%s: connected, and then %d of %d bytes in segments of %d were acknowledged within %v: large packets to %s are lost",
+			r.Reason, t.Acked, t.Request, t.MSS, timeout, to.Addr())
+	case r.Reason == probers.Timeout:
+		return fmt.Sprintf("%s: connected and sent all, and then %d of %d bytes came back within %v: large packets from %s are lost, or it does not answer",
+			r.Reason, t.Received, t.Size, timeout, to.Addr())
+	case r.Reason == probers.HTTPStatus, r.Reason == probers.BadReply:
+		return fmt.Sprintf("%s: %s port %d is no responder, or has too much to do", r.Reason, to.Addr(), to.Port())
+	}
+	return fmt.Sprintf("%s: %s", r.Reason, failureSentence(to, timeout, r))
 }
 
 func rttText(d time.Duration) string { return fmt.Sprintf("%.2f ms", milliseconds(d)) }

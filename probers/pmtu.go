@@ -101,7 +101,7 @@ func (s *PMTU) Next() (Probe, bool) {
 
 // Add takes the outcome of the last probe. Other events are ignored.
 func (s *PMTU) Add(r Result) {
-	if !s.waiting || r.Event != Done || r.Tag != s.opts.Tag {
+	if !s.waiting || r.Event != Done {
 		return
 	}
 	s.waiting = false
