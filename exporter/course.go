@@ -68,16 +68,19 @@ type mtuCourse struct {
 	peer    peerKey
 
 	search *probers.PMTU
-	turn   int
+	turn   int // since the search began
 	last   int // what the search before found, 0 if nothing
 }
 
 // Turn implements [schedule.Course].
 func (c *mtuCourse) Turn(e schedule.Engine) []probers.Probe {
+	if c.turn >= c.every && (c.search == nil || c.search.Ended()) {
+		c.turn = 0
+	}
 	if c.turn == 0 {
 		c.begin(e)
 	}
-	c.turn = (c.turn + 1) % c.every
+	c.turn++
 	if c.search == nil {
 		return nil
 	}

@@ -126,7 +126,7 @@ func Default() *Config {
 			TCP:  TCPProbe{Enabled: true, Interval: time.Second, Timeout: 800 * time.Millisecond, Port: 9798},
 			UDP:  UDPProbe{Enabled: true, Interval: time.Second, Timeout: 800 * time.Millisecond, Port: 9798, Flows: 16},
 			Path: PathProbe{Enabled: true, Interval: 10 * time.Second, Timeout: 2 * time.Second, Protocol: "udp", Flows: 4, MaxTTL: 16},
-			PMTU: PMTUProbe{Enabled: true, Interval: 30 * time.Second, Timeout: 500 * time.Millisecond},
+			PMTU: PMTUProbe{Enabled: true, Interval: 15 * time.Second, Timeout: 500 * time.Millisecond},
 		},
 		Responder:  Responder{Enabled: true, Listen: ":9798"},
 		Collectors: Collectors{Interface: on, Conntrack: on, Softnet: on, Qdisc: on, Sockets: on, TCP: on, Route: on, Drops: on},
