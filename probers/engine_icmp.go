@@ -96,6 +96,7 @@ func (e *Engine) readICMP(now moment) {
 		for {
 			n := s.read()
 			if n > 0 {
+				now = e.now() // they may have come since
 				s.sender.readStamps(&e.flights)
 				e.traces.readStamps(family, &e.flights)
 			}

@@ -166,6 +166,9 @@ func (e *Engine) readUDP(now moment) {
 		e.readUDPErrors(s)
 		for {
 			n := e.udp.in.read(s.fd, unix.MSG_TRUNC)
+			if n > 0 {
+				now = e.now() // they may have come since
+			}
 			for i := range n {
 				e.takeUDP(s, i, now)
 			}

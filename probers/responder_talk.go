@@ -157,7 +157,7 @@ func (t *talk) serveHTTP() { _ = t.server.Serve(talkListener{t}) }
 // ServeHTTP implements [http.Handler].
 func (t *talk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	t.r.counters.http.Add(1)
-	if t.transfers.serve(w, r) {
+	if t.serve(w, r) {
 		return
 	}
 	o := t.r.opts

@@ -71,7 +71,12 @@ func TestResponderLimitsTransfers(t *testing.T) {
 	if limited == 0 {
 		t.Errorf("none of %d transfers at once were refused", transferBurst+50)
 	}
-	if response, err := http.Get("http://" + r.at("127.0.0.1") + "/"); err != nil || response.StatusCode != 200 {
-		t.Errorf("the identity is not told any more: %v", err)
+	response, err := http.Get("http://" + r.at("127.0.0.1") + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		t.Errorf("the identity is not told any more: %s", response.Status)
 	}
 }

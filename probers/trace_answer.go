@@ -101,6 +101,7 @@ func (e *Engine) readAnswers(now moment) {
 		for {
 			n := r.read()
 			if n > 0 {
+				now = e.now() // they may have come since
 				e.traces.readStamps(family, &e.flights)
 			}
 			for i := range n {
