@@ -127,7 +127,6 @@ func (c mtrCommand) measure(ctx context.Context, o mtrOptions, host string, to n
 	engine.Batch, engine.Trace = 0, trace
 
 	out := bufio.NewWriter(c.stdout)
-	defer out.Flush()
 	run := mtrRun{options: o, source: c.hostname, host: host, to: to, names: newMtrNames(ctx, !o.NoDNS), started: time.Now()}
 	view, err := newMtrView(&run, out, engine)
 	if err != nil {

@@ -46,7 +46,9 @@ func TestParseMtr(t *testing.T) {
 		{"a type of service that does not exist is 0", "", []string{"-Q", "999", "a"}, func(*mtrOptions) {}},
 		{"where from", "", []string{"-a", "10.0.0.1", "-I", "eth0", "-6", "a"}, func(o *mtrOptions) { o.Address, o.Interface, o.Family = "10.0.0.1", "eth0", 6 }},
 		{"columns", "", []string{"-o", "LS NABWV", "-b", "-e", "-z", "a"}, func(o *mtrOptions) { o.ShowIPs, o.MPLS, o.IPInfo = true, true, 0 }},
-		{"times", "", []string{"-i", "0.25", "-G", "1.5", "-Z", "3", "a"}, func(o *mtrOptions) { o.Interval, o.Grace, o.Timeout = 250*time.Millisecond, 1500*time.Millisecond, 3*time.Second }},
+		{"times", "", []string{"-i", "0.25", "-G", "1.5", "-Z", "3", "a"}, func(o *mtrOptions) {
+			o.Interval, o.Grace, o.Timeout = 250*time.Millisecond, 1500*time.Millisecond, 3*time.Second
+		}},
 		{"what mtr does not have", "", []string{"--netns", "/run/netns/x", "--strict-compat", "--explain", "--loss-decimals", "2", "--flows=4", "a"}, func(o *mtrOptions) {
 			o.Netns, o.Strict, o.Explain, o.LossDecimals, o.Flows = "/run/netns/x", true, true, 2, 4
 		}},

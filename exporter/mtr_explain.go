@@ -18,7 +18,7 @@ func explainMtr(run *mtrRun) []string {
 		lines = append(lines, run.lossLine(p))
 	}
 	last := r.Hops[len(r.Hops)-1]
-	if last.Reason != probers.OK && last.Reason != probers.WrongIdentity && !(last.Reached && run.options.Kind == probers.TraceUDP && last.Reason == probers.PortUnreachable) {
+	if refuses(last, run.options.Kind) {
 		lines = append(lines, fmt.Sprintf("%s answers: %s", at(last.TTL, last.Addr), refusalMtr(last)))
 	}
 	if r.Changes > 0 {
@@ -44,6 +44,18 @@ func explainMtr(run *mtrRun) []string {
 		lines = append(lines, "NO LASTING LOSS")
 	}
 	return lines
+}
+
+// refuses is whether an answer of the last hop is none that its kind of probe
+// hopes for.
+func refuses(last probers.HopReport, kind probers.Kind) bool {
+	switch last.Reason {
+	case probers.OK, probers.WrongIdentity:
+		return false
+	case probers.PortUnreachable:
+		return kind != probers.TraceUDP || !last.Reached
+	}
+	return true
 }
 
 // losesBehind is whether loss begins at or before a hop.

@@ -74,7 +74,7 @@ func (v *mtrLiveView) redraw(report func() probers.PathReport) {
 		lines = lines[:height]
 	}
 	fmt.Fprint(v.out, screenHome, strings.Join(lines, clearLine), "\x1b[K", clearRest)
-	v.out.Flush()
+	_ = v.out.Flush() // nobody sees a terminal that is gone
 }
 
 // lines is what is on the screen.

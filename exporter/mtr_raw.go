@@ -39,7 +39,7 @@ func (v *mtrRawView) sent(p probers.Probe) {
 	v.count++
 	v.sequences[p.Tag] = sequence
 	fmt.Fprintf(v.out, "x %d %d\n", p.TTL-1, sequence)
-	v.out.Flush()
+	_ = v.out.Flush() // the last one tells
 }
 
 func (v *mtrRawView) answered(r probers.Result) {
@@ -55,7 +55,7 @@ func (v *mtrRawView) answered(r probers.Result) {
 		fmt.Fprintf(v.out, "d %d %s\n", hop, name)
 	}
 	fmt.Fprintf(v.out, "p %d %d %d\n", hop, r.RTT.Microseconds(), sequence)
-	v.out.Flush()
+	_ = v.out.Flush() // the last one tells
 }
 
 // host shows the address of a hop when it is another than before; when it is

@@ -45,7 +45,7 @@ func (v *mtrSplitView) redraw(report func() probers.PathReport) {
 			fmt.Fprintf(v.out, "%d %s\n", h.TTL, line)
 		}
 	}
-	v.out.Flush()
+	_ = v.out.Flush() // the last one tells
 }
 
 // ms is a duration in whole milliseconds.

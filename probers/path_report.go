@@ -3,7 +3,6 @@ package probers
 import (
 	"fmt"
 	"hash/fnv"
-	"io"
 	"net/netip"
 	"slices"
 	"time"
@@ -140,7 +139,7 @@ func (p *Path) merge(flows []FlowReport) []HopReport {
 // are already. What can be of one flow only, such as the latest answer, is of
 // the last flow that has it. Jitter is within a flow: its means are weighted.
 func (r *HopReport) join(o HopReport, answered float64) {
-	r.Tally.add(o.Tally)
+	r.add(o.Tally)
 	r.Recent.Tried += o.Recent.Tried
 	r.Recent.Lost += o.Recent.Lost
 	r.Reached = r.Reached || o.Reached
@@ -196,7 +195,7 @@ func (f FlowReport) ID(name func(netip.Addr) string) string {
 			continue
 		}
 		for ; silent > 0; silent-- {
-			io.WriteString(hash, "?\n")
+			fmt.Fprint(hash, "?\n")
 		}
 		names := make([]string, 0, len(h.Current))
 		for _, a := range h.Current {
@@ -204,9 +203,9 @@ func (f FlowReport) ID(name func(netip.Addr) string) string {
 		}
 		slices.Sort(names)
 		for _, n := range slices.Compact(names) {
-			io.WriteString(hash, n+"|")
+			fmt.Fprint(hash, n, "|")
 		}
-		io.WriteString(hash, "\n")
+		fmt.Fprint(hash, "\n")
 	}
 	return fmt.Sprintf("%016x", hash.Sum64())
 }
