@@ -64,18 +64,6 @@ func (n *Namespace) Path() string { return n.path }
 // Close lets go of the namespace. Sockets opened in it stay open.
 func (n *Namespace) Close() error { return n.file.Close() }
 
-// Enter moves the calling goroutine into the namespace for the rest of its
-// life: it is locked to its thread, and the thread ends with the goroutine.
-// Needs CAP_SYS_ADMIN.
-func (n *Namespace) Enter() error {
-	runtime.LockOSThread()
-	if err := unix.Setns(int(n.file.Fd()), unix.CLONE_NEWNET); err != nil {
-		runtime.UnlockOSThread()
-		return fmt.Errorf("enter network namespace %s: %w (needs CAP_SYS_ADMIN)", n.path, err)
-	}
-	return nil
-}
-
 // Do runs f on a thread inside the namespace, and returns its error. Sockets
 // that f opens stay in the namespace after Do has returned. Needs
 // CAP_SYS_ADMIN.

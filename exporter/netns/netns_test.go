@@ -83,33 +83,6 @@ func TestDoLeavesNoThreadInAForeignNamespace(t *testing.T) {
 	}
 }
 
-func TestEnterIsForTheLifeOfTheGoroutine(t *testing.T) {
-	ns, home := sandbox(t), inode(t, self)
-	got := make(chan uint64)
-	go func() {
-		back, err := os.Open(self)
-		if err != nil {
-			t.Error(err)
-		}
-		defer back.Close()
-		if err := ns.Enter(); err != nil {
-			t.Error(err)
-		}
-		now, _ := Inode(self)
-		// Should this be the main thread, Go will not end it.
-		if err := unix.Setns(int(back.Fd()), unix.CLONE_NEWNET); err != nil {
-			t.Error(err)
-		}
-		got <- now
-	}()
-	if now := <-got; now != ns.Inode() {
-		t.Errorf("Enter went to namespace %d; want %d", now, ns.Inode())
-	}
-	if now := inode(t, self); now != home {
-		t.Errorf("the caller is in namespace %d; want home (%d)", now, home)
-	}
-}
-
 func TestOpenRefusesWhatIsNoNamespace(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
