@@ -66,7 +66,7 @@ func (e *Engine) stepTransfer(f *flight, now moment) {
 	reason, whole := t.judge(ended)
 	switch failed := max(errno, readErrno); {
 	case whole:
-		_, _ = e.look(f, now)
+		_, _ = e.look(f, e.now())
 		e.finish(f, Result{Reason: reason, From: f.to.Addr(), RTT: time.Duration(info.Rtt) * time.Microsecond})
 	case failed != 0:
 		e.failTCP(f, failed, 0)
