@@ -15,8 +15,8 @@ func pathPanels() []Panel {
 			Title: "Packets that wait in queues", Kind: Lines, Width: 12, Height: 8,
 			Shows:   "Packets in the queues of the chosen nodes' interfaces and of their pods', the ten longest.",
 			Healthy: "0, with short spikes.", Sick: "a queue that stays: the node sends more than that interface, or a limit on it, lets out, and everything that leaves by it is late.",
-			Alerts:  []string{"PodNetQueueingDelay"},
-			Unit:    "short",
+			Alerts: []string{"PodNetQueueingDelay"},
+			Unit:   "short",
 			// A veth has no queue, so the lab's nodes have none.
 			Queries: []Query{{OnlyDuringFault: true, Expr: most(10, `max by (node, device, namespace, pod, kind) (podnet_qdisc_backlog_packets{`+byNode+`})`), Legend: "{{node}} {{device}} {{namespace}}/{{pod}} {{kind}}"}},
 		},
