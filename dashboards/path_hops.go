@@ -32,7 +32,7 @@ func hopPanels() []Panel {
 		},
 		{
 			Title: "Who is at which hop, over time", Kind: Timeline, Width: 12, Height: 12,
-			Shows:   "A bar for as long as a name answers at a hop, by the hop's number; the number behind it is in how many of the chosen paths, address families and addresses. silent: paths on which that hop does not answer.",
+			Shows:   "A bar for as long as a name answers at a hop, by the hop's number; the tooltip counts on how many of the chosen paths, and with how many addresses. silent: paths on which that hop does not answer.",
 			Healthy: "unbroken bars. Two names at one hop: equal-cost ways.", Sick: "a bar ends where another begins: the path has moved then. A bar ends and silent begins: that hop is gone, or was told not to answer.",
 			Alerts: []string{"PodNetZonesPartitioned"},
 			Unit:   "none", Steps: []Step{{0, blue}},

@@ -6,7 +6,7 @@ func lossBeginsPanels() []Panel {
 		{
 			Title: "Where lasting loss begins, now", Kind: Table, Width: 24, Height: 7,
 			Shows:   "The hop from which on packets are lost up to the end of the path, and the share that is lost at the end. Loss that a hop in the middle shows alone is its own limit of ICMP errors, and is not listed.",
-			Healthy: "no row.", Sick: "one hop in the rows of several sources: the link into it, or the hop itself. Several hops of the same number: what is before them. An empty hop: the hop did not answer, so it has no name. Rows of vantage pod only: the overlay.",
+			Healthy: "no row.", Sick: "one hop in the rows of several sources: the link into it, or the hop itself. Several hops of the same number: what is before them. An empty hop: the hop did not answer, so it has no name. Rows of vantage pod echo those of vantage node, on whose packets they travel; without such rows it is the overlay.",
 			Alerts: []string{"PodNetUnderlayLoss"}, NoValue: "no lasting loss", Unit: "percentunit",
 			Steps:   []Step{{0, yellow}, {0.02, orange}, {0.1, red}},
 			Queries: []Query{{OnlyDuringFault: true, Expr: `sort_desc(max by (` + hopLabels + `, address, name) (podnet_path_loss_begins_hop{` + byPath + `}))`}},
