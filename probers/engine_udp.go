@@ -296,6 +296,9 @@ func (e *Engine) failUDP(s *udpSocket, i int, c control) {
 		icmp.MTU = int(c.err.Info)
 	}
 	r.ICMP = icmp
+	if r.Reason == TTLExceeded { // the answer of a hop
+		r.RTT, _ = roundTrip(f.tx, c.stamp, f.sent, e.now())
+	}
 	e.finish(f, r)
 }
 
