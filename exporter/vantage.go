@@ -26,8 +26,10 @@ const (
 	// healthy machine stays below.
 	late = 300 * time.Millisecond
 
-	// impairedFor is how long the prober is said to be impaired after it was.
-	impairedFor = 30 * time.Second
+	// impairedFor is how long the prober is said to be impaired after it was:
+	// long enough for a scrape to see starvation that goes on, and shorter than
+	// what makes a ticket of it, so that one pause does not.
+	impairedFor = 8 * time.Second
 )
 
 // vantage is a place that probes are sent from. It keeps probing from the
