@@ -20,7 +20,7 @@ FAULTS ?= forward-drop route-missing pod-link-down not-listening exporter-restar
 
 TOOLS := bin/prometheus bin/promtool bin/alertmanager
 
-.PHONY: help demo build test test-integration lint generate generate-check bench faults clean tools
+.PHONY: help demo build test test-integration lint generate generate-check bench faults fuzz compat clean tools
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' Makefile
@@ -54,6 +54,21 @@ generate-check: ## fails if generated files are not what `make generate` makes
 
 bench: build ## what probing and collecting cost, next to fping and a bare loop in C's manner
 	@go test -run '^$$' -bench . -benchmem ./probers/... ./collectors/... ./exporter/...
+
+# How long `make fuzz` gives each fuzz test.
+FUZZTIME ?= 5m
+
+fuzz: ## every parser's fuzz test, FUZZTIME (5m) each
+	@for folder in $$(git ls-files '*_test.go' | xargs grep -l '^func Fuzz' | xargs -n1 dirname | sort -u); do \
+		for name in $$(grep -hoE '^func Fuzz[A-Za-z0-9]+' $$folder/*_test.go | awk '{print $$2}'); do \
+			echo "== $$folder $$name"; \
+			go test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) ./$$folder; \
+		done; \
+	done
+
+compat: ## mtr beside the real mtr 0.95, which this installs from Debian (root)
+	@command -v mtr >/dev/null || apt-get install -y --no-install-recommends mtr-tiny
+	@go test -tags compat -count=1 -run 'TestGoldenFiles|TestPathOnANetwork' ./exporter
 
 clean: ## remove what was built, and the lab
 	@if [[ $$(id -u) == 0 ]]; then go run ./deploy/lab down; fi
