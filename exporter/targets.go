@@ -160,7 +160,7 @@ func (s *sink) Result(res probers.Result) {
 	}
 	now := time.Now()
 	if reason == probers.Impaired {
-		s.vantage.impairedAt(now)
+		s.vantage.probed(0, 1)
 	}
 	if s.at == (place{vantageNode, kindNode, probers.UDP}) && reason == probers.OK {
 		s.board.noteOneWay(s.peer, res.OneWay, now)

@@ -25,11 +25,6 @@ const (
 	// a probe lost, so a shorter pause loses nothing; and a loaded but
 	// healthy machine stays below.
 	late = 300 * time.Millisecond
-
-	// impairedFor is how long the prober is said to be impaired after it was:
-	// long enough for a scrape to see starvation that goes on, and shorter than
-	// what makes a ticket of it, so that one pause does not.
-	impairedFor = 8 * time.Second
 )
 
 // vantage is a place that probes are sent from. It keeps probing from the
@@ -46,7 +41,7 @@ type vantage struct {
 	path     string // where the namespace is found; "" if unknown
 	inode    uint64 // that is probed from, 0 if none
 	err      error  // why nothing is probed from it, nil if it is
-	impaired time.Time
+	impaired impairment
 	skipped  uint64
 	drops    uint64
 }
@@ -169,16 +164,18 @@ func (v *vantage) running(inode uint64) {
 // sent notes how late a probe was sent.
 func (v *vantage) sent(delay time.Duration) {
 	v.series.Delay(delay)
+	var ours uint64
 	if delay > late {
-		v.impairedAt(time.Now())
+		ours = 1
 	}
+	v.probed(1, ours)
 }
 
-// impairedAt notes that the prober was its own problem.
-func (v *vantage) impairedAt(now time.Time) {
+// probed notes probes, and how many of them were spoilt by the prober itself.
+func (v *vantage) probed(probes, ours uint64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.impaired = now
+	v.impaired.add(time.Now(), probes, ours)
 }
 
 // health implements the loop's report: what it skipped, and what its sockets
@@ -189,10 +186,11 @@ func (v *vantage) health(h schedule.Health) {
 		return
 	}
 	// A new loop counts from zero again.
-	v.series.Skipped(since(v.skipped, skipped))
-	v.series.SocketDrops(since(v.drops, drops))
+	unsent, unread := since(v.skipped, skipped), since(v.drops, drops)
+	v.series.Skipped(unsent)
+	v.series.SocketDrops(unread)
 	v.skipped, v.drops = skipped, drops
-	v.impairedAt(time.Now())
+	v.probed(unsent, unsent+unread)
 }
 
 // since returns how much a counter grew that may have started anew.
@@ -207,19 +205,14 @@ func since(before, now uint64) uint64 {
 func (v *vantage) publish(now time.Time) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.series.Impaired(v.impairedLately(now))
-}
-
-// impairedLately is called with the lock held.
-func (v *vantage) impairedLately(now time.Time) bool {
-	return !v.impaired.IsZero() && now.Sub(v.impaired) < impairedFor
+	v.series.Impaired(v.impaired.lately(now))
 }
 
 // status returns what the status page says of the vantage.
 func (v *vantage) status(now time.Time) web.Vantage {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	s := web.Vantage{Name: v.name, Path: v.path, Up: v.inode != 0, Impaired: v.impairedLately(now)}
+	s := web.Vantage{Name: v.name, Path: v.path, Up: v.inode != 0, Impaired: v.impaired.lately(now)}
 	if v.err != nil && !s.Up {
 		s.Error = v.err.Error()
 	}

@@ -43,7 +43,7 @@ func NewProber(reg prometheus.Registerer) *Prober {
 		}, byVantage),
 		impaired: auto.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "podnet", Subsystem: "prober", Name: "impaired",
-			Help: "1 if the prober was late, stopped or starved within the last 8 seconds, so that its failures say nothing about the network.",
+			Help: "1 if the prober sent late, skipped or lost by itself more than 1 % of its probes in the last 8 seconds, so that its failures say nothing about the network.",
 		}, byVantage),
 		peers: auto.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "podnet", Name: "peers",
