@@ -1,23 +1,9 @@
 package main
 
-// answered is how many probes to each hop had an answer, since the agents
-// started, at a moment: "" is now, "offset 1m" a minute ago.
-func answered(at string) string {
-	return `(podnet_path_hop_sent_total{` + byPath + `} ` + at + ` - podnet_path_hop_lost_total{` + byPath + `} ` + at + `)`
-}
-
-// took is how long all answers of each hop took together.
-func took(at string) string {
-	return `podnet_path_hop_rtt_seconds{` + byPath + `} ` + at + ` * ` + answered(at)
-}
-
-// hopMean is the mean round-trip time of a window, out of the mean since the
-// agents started: what was added to the sum of all, by what was added to their
-// number.
+// hopMean is the mean round-trip time of a window: each sample is that of a
+// cycle, and cycles of a path have equally many probes.
 func hopMean(by string) string {
-	const before = "offset $__rate_interval"
-	return `sum by (` + by + `) (` + took("") + ` - ` + took(before) + `)` +
-		` / (sum by (` + by + `) (` + answered("") + ` - ` + answered(before) + `) > 0)`
+	return `avg by (` + by + `) (avg_over_time(podnet_path_hop_rtt_seconds{` + byPath + `}[$__rate_interval]))`
 }
 
 // hopTimePanels answer what single hops lose and how late they answer.
@@ -34,19 +20,19 @@ func hopTimePanels() []Panel {
 		},
 		{
 			Title: "Latency per hop", Kind: Lines, Width: 12, Height: 9,
-			Shows:   "The mean round-trip time to each hop in the window, over the chosen paths and the answers only. It is worked out from the mean since the agents started; after weeks it is rough below 0.1 ms.",
+			Shows:   "The mean round-trip time to each hop in the window, over the chosen paths and the answers only.",
 			Healthy: "flat.", Sick: "a hop and all after it rise together: the queue is before that hop. A hop alone rises: its own processor answers late, and traffic through it does not suffer.",
 			Alerts:  []string{"PodNetSlow", "PodNetQueueingDelay", "PodNetOneWayDelay"},
 			Unit:    "s",
 			Queries: []Query{{Expr: hopMean(by), Legend: legend}},
 		},
 		{
-			Title: "Slowest hops since the agents started", Kind: Lines, Width: 12, Height: 8,
-			Shows:   "The mean round-trip time to a hop of one path since its agent started, the fifteen slowest: what is usual, and not what is now.",
-			Healthy: "flat; the hops of the longest paths.", Sick: "a line that climbs: that hop has become slower, and for long. The same peer in most lines: all paths to it are slow.",
+			Title: "Slowest hops", Kind: Lines, Width: 12, Height: 8,
+			Shows:   "The mean round-trip time to a hop of one path in the window, the fifteen slowest.",
+			Healthy: "flat; the hops of the longest paths.", Sick: "a line that climbs: that hop has become slower. The same peer in most lines: all paths to it are slow.",
 			Alerts:  []string{"PodNetSlow"},
 			Unit:    "s",
-			Queries: []Query{{Expr: most(15, `max by (`+hopLabels+`) (podnet_path_hop_rtt_seconds{`+byPath+`})`), Legend: "{{node}} {{vantage}} → {{peer_node}} {{family}} hop {{ttl}}"}},
+			Queries: []Query{{Expr: most(15, hopMean(hopLabels)), Legend: "{{node}} {{vantage}} → {{peer_node}} {{family}} hop {{ttl}}"}},
 		},
 		{
 			Title: "Path changes", Kind: Lines, Width: 12, Height: 8,

@@ -155,6 +155,7 @@ type spread struct {
 	n           uint64
 	last        time.Duration
 	best, worst time.Duration
+	sum         time.Duration
 	mean        float64 // ns
 	squares     float64 // sum of the squared differences from the mean (Welford)
 	logs        float64 // sum of logarithms, of the geometric mean
@@ -165,6 +166,7 @@ func (s *spread) add(rtt time.Duration) {
 		s.best, s.worst = rtt, rtt
 	}
 	s.last, s.best, s.worst = rtt, min(s.best, rtt), max(s.worst, rtt)
+	s.sum += rtt
 	before := float64(rtt) - s.mean
 	s.mean += before / float64(s.n)
 	s.squares += before * (float64(rtt) - s.mean)
@@ -185,6 +187,7 @@ func (s *spread) merge(o spread) {
 	s.mean += apart * m / (n + m)
 	s.squares += o.squares + apart*apart*n*m/(n+m)
 	s.n += o.n
+	s.sum += o.sum
 	s.best, s.worst, s.logs = min(s.best, o.best), max(s.worst, o.worst), s.logs+o.logs
 }
 

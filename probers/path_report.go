@@ -42,6 +42,7 @@ type HopReport struct {
 	Unsteady bool         // the mean is not to be trusted: read Best and Worst
 
 	Last, Best, Worst, Mean time.Duration
+	Sum                     time.Duration // of all Received: what it grew by since an earlier report, by what Received did, is the mean since then
 	GeometricMean           time.Duration
 	StdDev                  time.Duration // of a sample, sqrt(ssd/(n-1)); 0 with fewer than two answers
 
@@ -94,7 +95,7 @@ func (h *hop) report(ttl uint8) HopReport {
 
 func (r *HopReport) setSpread(s spread) {
 	r.Last, r.Best, r.Worst, r.Mean = s.last, s.best, s.worst, time.Duration(s.mean)
-	r.StdDev, r.GeometricMean = s.deviation(), s.geometricMean()
+	r.Sum, r.StdDev, r.GeometricMean = s.sum, s.deviation(), s.geometricMean()
 	r.Unsteady = unsteady(s)
 }
 

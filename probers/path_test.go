@@ -135,7 +135,7 @@ func TestHopStatistics(t *testing.T) {
 	want := HopReport{
 		TTL: 1, Tally: Tally{Sent: 4, Received: 3, Lost: 1}, Addr: pathTarget, Addrs: []HopAddr{{pathTarget, 3}},
 		Current: []netip.Addr{pathTarget}, Reached: true, Unsteady: true,
-		Last: 7 * time.Millisecond, Best: time.Millisecond, Worst: 7 * time.Millisecond, Mean: 4 * time.Millisecond,
+		Last: 7 * time.Millisecond, Best: time.Millisecond, Worst: 7 * time.Millisecond, Mean: 4 * time.Millisecond, Sum: 12 * time.Millisecond,
 		StdDev: 3 * time.Millisecond, GeometricMean: time.Duration(math.Round(math.Pow(28, 1.0/3) * 1e6)),
 		Jitter: 6 * time.Millisecond, JitterMean: 3 * time.Millisecond, JitterWorst: 6 * time.Millisecond, JitterRFC: time.Duration(rfc),
 		Recent: Loss{4, 1},

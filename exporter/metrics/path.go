@@ -3,6 +3,7 @@ package metrics
 import (
 	"net/netip"
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
@@ -35,7 +36,7 @@ func NewPaths(reg prometheus.Registerer) *Paths {
 		lost: counter("hop_lost_total",
 			"Those without an answer. In the middle of a path that is often the hop's own limit of ICMP errors and no loss; see podnet_path_loss_begins_hop.", hop),
 		rtt: gauge("hop_rtt_seconds",
-			"Mean round-trip time to the hop, over all flows since the agent started.", hop),
+			"Mean round-trip time to the hop over the answers of the latest cycle, all flows together. No series: it did not answer in that cycle.", hop),
 		info: gauge("hop_info",
 			"1 for each address that answers at the hop now, with its name: a node, a pod, a configured router, or the address itself.",
 			append(hop[:len(hop):len(hop)], "address", "name")),
@@ -59,7 +60,20 @@ type Hops struct {
 	change uint64
 }
 
-type tally struct{ sent, lost uint64 }
+// tally is what became of the probes of one hop.
+type tally struct {
+	sent, lost, received uint64
+	took                 time.Duration // all that were received together
+}
+
+// mean returns the mean round-trip time of what was received since an earlier
+// tally. It is false if nothing was.
+func (t tally) mean(before tally) (time.Duration, bool) {
+	if t.received <= before.received {
+		return 0, false
+	}
+	return (t.took - before.took) / time.Duration(t.received-before.received), true
+}
 
 // Hops creates the series of a path. They appear hop by hop.
 func (p *Paths) Hops(vantage, peer, family string) *Hops {
@@ -77,10 +91,7 @@ func (p *Hops) Report(r probers.PathReport, begins []probers.LossPoint, name fun
 			continue
 		}
 		ttl := append(p.labels[:len(p.labels):len(p.labels)], strconv.Itoa(int(h.TTL)))
-		p.count(ttl, int(h.TTL), tally{h.Tried(), h.Lost})
-		if h.Received > 0 {
-			p.p.rtt.WithLabelValues(ttl...).Set(h.Mean.Seconds())
-		}
+		p.count(ttl, int(h.TTL), tally{h.Tried(), h.Lost, h.Received, h.Sum})
 		for _, addr := range h.Current {
 			p.p.info.WithLabelValues(append(ttl[:len(ttl):len(ttl)], addr.String(), name(addr))...).Set(1)
 		}
@@ -93,7 +104,8 @@ func (p *Hops) Report(r probers.PathReport, begins []probers.LossPoint, name fun
 	p.change = r.Changes
 }
 
-// count adds what is new at a hop.
+// count adds what is new at a hop. The round-trip time is that of the new
+// answers: a mean since the start would hide what is slow now.
 func (p *Hops) count(labels []string, ttl int, now tally) {
 	for len(p.known) <= ttl {
 		p.known = append(p.known, tally{})
@@ -101,6 +113,9 @@ func (p *Hops) count(labels []string, ttl int, now tally) {
 	before := p.known[ttl]
 	p.p.sent.WithLabelValues(labels...).Add(float64(now.sent - min(before.sent, now.sent)))
 	p.p.lost.WithLabelValues(labels...).Add(float64(now.lost - min(before.lost, now.lost)))
+	if mean, ok := now.mean(before); ok {
+		p.p.rtt.WithLabelValues(labels...).Set(mean.Seconds())
+	}
 	p.known[ttl] = now
 }
 
@@ -124,7 +139,7 @@ func (p *Hops) selector() prometheus.Labels {
 
 // forgetGauges removes what may have gone with the last report.
 func (p *Hops) forgetGauges() {
-	for _, vec := range []*prometheus.GaugeVec{p.p.info, p.p.begins} {
+	for _, vec := range []*prometheus.GaugeVec{p.p.info, p.p.begins, p.p.rtt} {
 		vec.DeletePartialMatch(p.selector())
 	}
 }
@@ -132,7 +147,6 @@ func (p *Hops) forgetGauges() {
 // Forget removes every series of the path.
 func (p *Hops) Forget() {
 	p.forgetGauges()
-	p.p.rtt.DeletePartialMatch(p.selector())
 	for _, vec := range []*prometheus.CounterVec{p.p.sent, p.p.lost, p.p.changes} {
 		vec.DeletePartialMatch(p.selector())
 	}

@@ -1,0 +1,55 @@
+package metrics
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/podnet-exporter/podnet_exporter/probers"
+)
+
+// hopReport is the report of a path of one hop, which has answered so often, in so
+// long altogether.
+func hopReport(answers uint64, took time.Duration) probers.PathReport {
+	return probers.PathReport{Hops: []probers.HopReport{{
+		TTL: 1, Tally: probers.Tally{Sent: answers + 1, Received: answers, Lost: 1}, Sum: took,
+	}}}
+}
+
+func TestTheTimeOfAHopIsThatOfTheLatestCycle(t *testing.T) {
+	const ms = time.Millisecond
+	tests := []struct {
+		name    string
+		reports []probers.PathReport
+		want    string // the value, "" for no series
+	}{
+		{"nothing has answered", []probers.PathReport{hopReport(0, 0)}, ""},
+		{"the first cycle", []probers.PathReport{hopReport(4, 8*ms)}, "0.002"},
+		{"the hop has become slow", []probers.PathReport{hopReport(1000, 1000*ms), hopReport(1002, 1100*ms)}, "0.05"},
+		{"the hop has become silent", []probers.PathReport{hopReport(4, 8*ms), hopReport(4, 8*ms)}, ""},
+		{"the hop answers again", []probers.PathReport{hopReport(4, 8*ms), hopReport(4, 8*ms), hopReport(5, 9*ms)}, "0.001"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			reg := prometheus.NewRegistry()
+			hops := NewPaths(reg).Hops("pod", "n2", "ipv4")
+			for _, r := range tt.reports {
+				hops.Report(r, nil, netip.Addr.String)
+			}
+			want := ""
+			if tt.want != "" {
+				want = `
+# HELP podnet_path_hop_rtt_seconds Mean round-trip time to the hop over the answers of the latest cycle, all flows together. No series: it did not answer in that cycle.
+# TYPE podnet_path_hop_rtt_seconds gauge
+podnet_path_hop_rtt_seconds{family="ipv4",peer_node="n2",ttl="1",vantage="pod"} ` + tt.want + "\n"
+			}
+			if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "podnet_path_hop_rtt_seconds"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
