@@ -35,11 +35,13 @@ type Endpoint struct {
 	Addresses []netip.Addr // pod network; at most one per family; none: the node has no endpoint
 }
 
-// Pod is a pod and, on its own node, its network namespace.
+// Pod is a pod and, on its own node, its network namespace: by a path, or by
+// the UID that its processes' cgroups are named after.
 type Pod struct {
 	Namespace string
 	Name      string
 	Netns     string // path of a file that refers to the network namespace; "" if unknown
+	UID       string // as the kubelet has it, which for a static pod is the hash in the annotation kubernetes.io/config.mirror of its mirror; "" if unknown
 }
 
 // Snapshot is the whole mesh at one moment, sorted by name. It is not changed
