@@ -22,15 +22,28 @@ type Config struct {
 	Collectors Collectors `yaml:"collectors"`
 }
 
-// Discovery is where the nodes of the mesh are found.
+// Discovery is where the nodes of the mesh are found: exactly one of the two.
 type Discovery struct {
-	File FileDiscovery `yaml:"file"`
+	File       FileDiscovery       `yaml:"file"`
+	Kubernetes KubernetesDiscovery `yaml:"kubernetes"`
 }
 
 // FileDiscovery finds them in a YAML file, which is watched.
 type FileDiscovery struct {
 	Path string `yaml:"path"` // Load makes it relative to the folder of the config file
 }
+
+// KubernetesDiscovery finds them in the EndpointSlices of two headless
+// Services. Its zero value means that it is not asked for.
+type KubernetesDiscovery struct {
+	Namespace        string `yaml:"namespace"`         // of the two Services
+	AgentsService    string `yaml:"agents_service"`    // selects the agents, in the nodes' own network
+	EndpointsService string `yaml:"endpoints_service"` // selects the endpoints, in the pod network
+	Kubeconfig       string `yaml:"kubeconfig"`        // empty: the service account of the pod that the agent runs in
+}
+
+// Enabled reports whether nodes are to be found in this way.
+func (k KubernetesDiscovery) Enabled() bool { return k != KubernetesDiscovery{} }
 
 // Mesh is how many nodes are probed.
 type Mesh struct {
@@ -133,6 +146,22 @@ func Default() *Config {
 	}
 }
 
+// fill sets what a file that asks for Kubernetes leaves out.
+func (k *KubernetesDiscovery) fill(named func(path string) bool) {
+	for _, key := range []struct {
+		value          *string
+		path, standard string
+	}{
+		{&k.Namespace, "discovery.kubernetes.namespace", os.Getenv("POD_NAMESPACE")},
+		{&k.AgentsService, "discovery.kubernetes.agents_service", "podnet-agent"},
+		{&k.EndpointsService, "discovery.kubernetes.endpoints_service", "podnet-endpoint"},
+	} {
+		if *key.value == "" && !named(key.path) {
+			*key.value = key.standard
+		}
+	}
+}
+
 // nodeName is $NODE_NAME, which Kubernetes can set, or the host's name, or "".
 func nodeName() string {
 	if name := os.Getenv("NODE_NAME"); name != "" {
@@ -157,6 +186,7 @@ func Load(path string) (*Config, error) {
 		return nil, err
 	}
 	c.Discovery.File.Path = from(path, c.Discovery.File.Path)
+	c.Discovery.Kubernetes.Kubeconfig = from(path, c.Discovery.Kubernetes.Kubeconfig)
 	c.Responder.KeyFile = from(path, c.Responder.KeyFile)
 	return c, nil
 }
@@ -175,6 +205,9 @@ func Parse(data []byte) (*Config, error) { return parse("", data) }
 func parse(file string, data []byte) (*Config, error) {
 	c := Default()
 	doc := strictyaml.Decode(file, data, c)
+	if doc.Named("discovery.kubernetes") {
+		c.Discovery.Kubernetes.fill(doc.Named)
+	}
 	if !doc.Wrong("") { // nothing was read, so nothing is missing
 		c.check(doc.Reject)
 	}

@@ -19,6 +19,7 @@ var update = flag.Bool("update", false, "write the messages of testdata/*.yaml i
 
 func TestEveryMistakeHasItsMessage(t *testing.T) {
 	t.Setenv("NODE_NAME", "n1")
+	t.Setenv("POD_NAMESPACE", "")
 	files, err := filepath.Glob("testdata/*.yaml")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no testdata: %v", err)
@@ -58,6 +59,68 @@ func TestTheExampleIsTheDefault(t *testing.T) {
 	want.Discovery.File.Path = "/etc/podnet_exporter/nodes.yaml" // has no default
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("example.yaml differs from Default() (-default +example):\n%s", diff)
+	}
+}
+
+func TestTheExampleOfKubernetesIsItsDefault(t *testing.T) {
+	t.Setenv("NODE_NAME", "n1")
+	t.Setenv("POD_NAMESPACE", "podnet")
+	example, err := os.ReadFile("example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for line := range strings.Lines(string(example)) {
+		switch {
+		case line == "  file:\n" || strings.HasPrefix(line, "    path: /"):
+		case line == "  # kubernetes:\n" || strings.HasPrefix(line, "  #   "):
+			lines = append(lines, strings.Replace(line, "# ", "", 1))
+		default:
+			lines = append(lines, line)
+		}
+	}
+	got, err := Parse([]byte(strings.Join(lines, "")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := Parse([]byte("discovery: {kubernetes: {}}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("example.yaml differs from the default (-default +example):\n%s", diff)
+	}
+	if k := got.Discovery.Kubernetes; k != (KubernetesDiscovery{Namespace: "podnet", AgentsService: "podnet-agent", EndpointsService: "podnet-endpoint"}) {
+		t.Errorf("discovery.kubernetes = %+v", k)
+	}
+}
+
+func TestKubernetesIsAskedForByItsSection(t *testing.T) {
+	t.Setenv("NODE_NAME", "n1")
+	t.Setenv("POD_NAMESPACE", "ours")
+	tests := []struct {
+		name, text string
+		want       KubernetesDiscovery
+	}{
+		{"without a value", "kubernetes:", KubernetesDiscovery{"ours", "podnet-agent", "podnet-endpoint", ""}},
+		{"empty", "kubernetes: {}", KubernetesDiscovery{"ours", "podnet-agent", "podnet-endpoint", ""}},
+		{"a kubeconfig only", "kubernetes: {kubeconfig: /k}", KubernetesDiscovery{"ours", "podnet-agent", "podnet-endpoint", "/k"}},
+		{"everything", "kubernetes: {namespace: n, agents_service: a, endpoints_service: e}", KubernetesDiscovery{"n", "a", "e", ""}},
+		{"not at all", "file: {path: /x}", KubernetesDiscovery{}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := Parse([]byte("discovery:\n  " + tt.text + "\n"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, c.Discovery.Kubernetes); diff != "" {
+				t.Errorf("discovery.kubernetes (-want +got):\n%s", diff)
+			}
+			if got := c.Discovery.Kubernetes.Enabled(); got != (tt.name != "not at all") {
+				t.Errorf("Enabled() = %v", got)
+			}
+		})
 	}
 }
 
@@ -116,6 +179,22 @@ func TestRelativePathsStartAtTheFile(t *testing.T) {
 	}
 }
 
+func TestARelativeKubeconfigStartsAtTheFile(t *testing.T) {
+	t.Setenv("NODE_NAME", "n1")
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	text := "discovery: {kubernetes: {namespace: podnet, kubeconfig: kubeconfig}}\n"
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := filepath.Join(filepath.Dir(file), "kubeconfig"); got.Discovery.Kubernetes.Kubeconfig != want {
+		t.Errorf("discovery.kubernetes.kubeconfig = %q; want %q", got.Discovery.Kubernetes.Kubeconfig, want)
+	}
+}
+
 func TestANodeWithoutNameIsTheHost(t *testing.T) {
 	t.Setenv("NODE_NAME", "")
 	host, err := os.Hostname()
@@ -131,7 +210,7 @@ func TestValidateReportsEveryMistakeWithoutAFile(t *testing.T) {
 	c := Default()
 	c.Node = "n1"
 	c.Mesh.Peers = 0
-	want := "discovery.file.path: empty; give the YAML file that lists the nodes, for example /etc/podnet_exporter/nodes.yaml\n" +
+	want := "discovery.file.path: empty; give the YAML file that lists the nodes, for example /etc/podnet_exporter/nodes.yaml, or discovery.kubernetes in place of discovery.file\n" +
 		"mesh.peers: 0 is out of range; allowed: 8 to 256"
 	if err := c.Validate(); err == nil || err.Error() != want {
 		t.Errorf("Validate() = %v; want\n%s", err, want)

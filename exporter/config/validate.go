@@ -36,9 +36,7 @@ func (c *Config) check(reject func(path, text string)) {
 	if c.Node == "" {
 		reject("node", "empty; give this node's name in discovery, or set NODE_NAME")
 	}
-	if c.Discovery.File.Path == "" {
-		reject("discovery.file.path", "empty; give the YAML file that lists the nodes, for example /etc/podnet_exporter/nodes.yaml")
-	}
+	c.Discovery.check(reject)
 	between := func(path string, value, low, high int) {
 		if value < low || value > high {
 			reject(path, fmt.Sprintf("%d is out of range; allowed: %d to %d", value, low, high))
@@ -63,6 +61,46 @@ func (c *Config) check(reject func(path, text string)) {
 	if err := checkListen(c.Responder.Listen); err != nil {
 		reject("responder.listen", err.Error())
 	}
+}
+
+func (d Discovery) check(reject func(path, text string)) {
+	switch {
+	case d.File.Path != "" && d.Kubernetes.Enabled():
+		reject("discovery.kubernetes", "given beside discovery.file; nodes are found in one place only, so remove one of the two")
+		return
+	case d.File.Path == "" && !d.Kubernetes.Enabled():
+		reject("discovery.file.path", "empty; give the YAML file that lists the nodes, for example /etc/podnet_exporter/nodes.yaml, or discovery.kubernetes in place of discovery.file")
+	}
+	if d.Kubernetes.Enabled() {
+		d.Kubernetes.check(reject)
+	}
+}
+
+func (k KubernetesDiscovery) check(reject func(path, text string)) {
+	for _, key := range []struct{ name, value, what, hint string }{
+		{"namespace", k.Namespace, "namespace", "give that of the two Services, or set POD_NAMESPACE"},
+		{"agents_service", k.AgentsService, "Service", "give the headless Service that selects the agents, for example podnet-agent"},
+		{"endpoints_service", k.EndpointsService, "Service", "give the headless Service that selects the endpoints, for example podnet-endpoint"},
+	} {
+		switch {
+		case key.value == "":
+			reject("discovery.kubernetes."+key.name, "empty; "+key.hint)
+		case !isLabel(key.value):
+			reject("discovery.kubernetes."+key.name, fmt.Sprintf(
+				"%q cannot be the name of a %s; allowed: up to 63 lower-case letters, digits and -, with a letter or digit at both ends", key.value, key.what))
+		}
+	}
+	if k.AgentsService == k.EndpointsService && k.AgentsService != "" {
+		reject("discovery.kubernetes.endpoints_service", fmt.Sprintf(
+			"%q is also agents_service; agents and endpoints are told apart by their Services", k.EndpointsService))
+	}
+}
+
+// isLabel reports whether name is a DNS label (RFC 1123), what the API server
+// takes as the name of a namespace or, since Kubernetes 1.34, of a Service.
+func isLabel(name string) bool {
+	inner := strings.Trim(name, "-")
+	return len(name) <= 63 && inner == name && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }
 
 // checkPace rejects intervals that flood or never come round, and timeouts

@@ -48,11 +48,14 @@ func Decode(file string, data []byte, into any) *Document {
 	return d
 }
 
-// Reject adds a mistake about the field at path, unless one is known already:
-// the meaning of what could not be read is not worth a second message.
+// Reject adds a mistake about the field at path, unless one is known already
+// about it or what it is part of: the meaning of what could not be read is not
+// worth a second message.
 func (d *Document) Reject(path, text string) {
-	if d.wrong[path] {
-		return
+	for at := path; at != ""; at = parent(at) {
+		if d.wrong[at] {
+			return
+		}
 	}
 	d.wrong[path] = true
 	d.Mistakes = append(d.Mistakes, Mistake{File: d.file, Line: d.Line(path), Path: path, Text: text})
@@ -68,8 +71,18 @@ func (d *Document) Line(path string) int {
 		if path == "" {
 			return 0
 		}
-		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
+		path = parent(path)
 	}
+}
+
+// parent returns the path of what holds the field at path, "" for the file.
+func parent(path string) string { return path[:max(strings.LastIndexAny(path, ".["), 0)] }
+
+// Named reports whether the file names the field at path, with a value or
+// without.
+func (d *Document) Named(path string) bool {
+	_, ok := d.lines[path]
+	return ok
 }
 
 // Wrong reports whether the field at path has a mistake.
