@@ -21,7 +21,15 @@ func pathMTUPanels() []Panel {
 			Queries: []Query{{Expr: `max by (node, peer_node) (podnet_path_mtu_black_hole{` + byPath + `})`}},
 		},
 		{
-			Title: "Path MTU over time", Kind: Lines, Width: 24, Height: 7,
+			Title: "TCP transfers, source by peer", Kind: Matrix, Width: 12, Height: 7,
+			Shows:   "Whether several segments to the peer's responder and back arrive over TCP, after it was connected, on all of the chosen vantages and families.",
+			Healthy: "passes everywhere.", Sick: "stalls where the matrix above says black hole: the same, as users feel it. Stalls where it says passes: only TCP is hit, by a rule, a firewall that loses track, or offloads. An empty cell: TCP does not even connect.",
+			Alerts: []string{"PodNetMTUBlackHole"},
+			Unit:   "none", Max: 1, Steps: []Step{{0, red}, {1, green}}, Texts: []Text{{"0", "stalls", red}, {"1", "passes", green}}, NoValue: "no transfer was tried",
+			Queries: []Query{{Expr: `min by (node, peer_node) (podnet_path_transfer_ok{` + byPath + `})`}},
+		},
+		{
+			Title: "Path MTU over time", Kind: Lines, Width: 12, Height: 7,
 			Shows:   "The largest IP packet in bytes that gets through, the fifteen smallest of the chosen paths.",
 			Healthy: "flat lines.", Sick: "a line that drops: a link of that path has become smaller, or the path has moved to one that is.",
 			Alerts:  []string{"PodNetMTUBlackHole"},

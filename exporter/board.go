@@ -46,7 +46,7 @@ type peerState struct {
 	self   bool
 	state  discovery.State
 	cells  map[place]cell
-	large  map[string]largeCell // by vantage
+	large  map[largeProbe]largeCell
 	series *metrics.Peer
 
 	oneWay  probers.OneWayTrend // of UDP between the nodes' own addresses
@@ -72,7 +72,7 @@ func (b *board) set(peers map[peerKey]peerState) {
 	for key, wanted := range peers {
 		p, ok := b.peers[key]
 		if !ok {
-			p = &peerState{cells: make(map[place]cell), large: make(map[string]largeCell), series: b.recorder.Peer(key.node, key.zone, key.family)}
+			p = &peerState{cells: make(map[place]cell), large: make(map[largeProbe]largeCell), series: b.recorder.Peer(key.node, key.zone, key.family)}
 			b.peers[key] = p
 		}
 		p.self, p.state = wanted.self, wanted.state
@@ -105,18 +105,25 @@ func (b *board) noteOneWay(key peerKey, o probers.OneWay, now time.Time) {
 	}
 }
 
-// largeCell is what the last search for the path MTU said.
+// largeProbe is how large packets are tried: from which vantage, and by a
+// search for the path MTU (ICMP) or a transfer.
+type largeProbe struct {
+	vantage string
+	kind    probers.Kind
+}
+
+// largeCell is what such a probe said last.
 type largeCell struct {
 	lost    bool
 	expires time.Time
 }
 
-// noteLarge keeps what a search for the path MTU from a vantage ended with.
-func (b *board) noteLarge(key peerKey, vantage string, state probers.PMTUState, expires time.Time) {
+// noteLarge keeps whether large packets vanished while small ones passed.
+func (b *board) noteLarge(key peerKey, by largeProbe, lost bool, expires time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if p, ok := b.peers[key]; ok {
-		p.large[vantage] = largeCell{lost: state == probers.PMTUBlackHole, expires: expires}
+		p.large[by] = largeCell{lost: lost, expires: expires}
 	}
 }
 
@@ -130,7 +137,11 @@ func (b *board) forget(vantage string) {
 				delete(p.cells, at)
 			}
 		}
-		delete(p.large, vantage)
+		for by := range p.large {
+			if by.vantage == vantage {
+				delete(p.large, by)
+			}
+		}
 	}
 }
 

@@ -56,76 +56,6 @@ func (c *pathCourse) Sent(delay time.Duration) { c.vantage.sent(delay) }
 // Result implements [schedule.Sink].
 func (c *pathCourse) Result(res probers.Result) { c.path.Add(res) }
 
-// mtuCourse searches the path MTU to one address, again and again. It belongs
-// to the loop's goroutine.
-type mtuCourse struct {
-	to      netip.AddrPort
-	timeout time.Duration // of a probe, and from one turn to the next
-	every   int           // turns from one search to the next
-	series  *metrics.PathMTU
-	vantage *vantage
-	board   *board
-	peer    peerKey
-
-	search *probers.PMTU
-	turn   int // since the search began
-	last   int // what the search before found, 0 if nothing
-}
-
-// Turn implements [schedule.Course].
-func (c *mtuCourse) Turn(e schedule.Engine) []probers.Probe {
-	if c.turn >= c.every && (c.search == nil || c.search.Ended()) {
-		c.turn = 0
-	}
-	if c.turn == 0 {
-		c.begin(e)
-	}
-	c.turn++
-	if c.search == nil {
-		return nil
-	}
-	p, ok := c.search.Next()
-	if !ok {
-		return nil
-	}
-	return []probers.Probe{p}
-}
-
-// begin begins a search. Where there is no route there is nothing to search:
-// other probes say so.
-func (c *mtuCourse) begin(e schedule.Engine) {
-	upper, err := e.RouteMTU(c.to.Addr())
-	if err != nil {
-		c.search = nil
-		return
-	}
-	// The loopback device's 64 KiB is more than any path between nodes.
-	upper = min(upper, maxPathMTU)
-	c.search = probers.NewPMTU(probers.PMTUOptions{To: c.to, Timeout: c.timeout, Upper: upper, Last: c.last})
-}
-
-// maxPathMTU is the largest packet that is tried: a jumbo frame's.
-const maxPathMTU = 9216
-
-// Sent implements [schedule.Sink].
-func (c *mtuCourse) Sent(delay time.Duration) { c.vantage.sent(delay) }
-
-// Result implements [schedule.Sink].
-func (c *mtuCourse) Result(res probers.Result) {
-	if c.search == nil || c.search.Ended() {
-		return
-	}
-	c.search.Add(res)
-	if !c.search.Ended() {
-		return
-	}
-	r := c.search.Report()
-	c.last = r.MTU
-	c.series.Report(r)
-	keep := 3 * time.Duration(c.every) * c.timeout
-	c.board.noteLarge(c.peer, c.vantage.name, r.State, time.Now().Add(keep))
-}
-
 // courseKey is what a course measures. Equal keys are the same course.
 type courseKey struct {
 	probe   string // path, pmtu
@@ -143,7 +73,6 @@ type course interface {
 }
 
 func (c *pathCourse) forget() { c.series.Forget() }
-func (c *mtuCourse) forget()  { c.series.Forget() }
 
 // courses returns what is measured along the paths to the chosen nodes: from
 // this node to theirs, and from this node's pod to theirs.
@@ -161,7 +90,7 @@ func (a *agent) courses(nodes []discovery.Node) []courseKey {
 					keys = append(keys, courseKey{"path", vantage, peer, to, a.cfg.Probes.Path})
 				}
 				if a.cfg.Probes.PMTU.Enabled {
-					keys = append(keys, courseKey{"pmtu", vantage, peer, netip.AddrPortFrom(addr, 0), a.cfg.Probes.PMTU})
+					keys = append(keys, courseKey{"pmtu", vantage, peer, netip.AddrPortFrom(addr, a.transferPort()), a.cfg.Probes.PMTU})
 				}
 			}
 		}
@@ -173,11 +102,7 @@ func (a *agent) courses(nodes []discovery.Node) []courseKey {
 func (a *agent) newCourse(k courseKey) course {
 	v := a.vantages[k.vantage]
 	if k.probe == "pmtu" {
-		cfg := a.cfg.Probes.PMTU
-		return &mtuCourse{
-			to: k.addr, timeout: cfg.Timeout, every: max(int(cfg.Interval/cfg.Timeout), 1),
-			series: a.paths.MTU(k.vantage, k.peer.node, k.peer.family), vantage: v, board: a.board, peer: k.peer,
-		}
+		return newMTUCourse(k, a.cfg.Probes.PMTU, a.paths.MTU(k.vantage, k.peer.node, k.peer.family), v, a.board)
 	}
 	cfg := a.cfg.Probes.Path
 	return &pathCourse{

@@ -17,6 +17,7 @@ type Paths struct {
 	sent, lost, changes *prometheus.CounterVec
 	rtt, info, begins   *prometheus.GaugeVec
 	mtu, blackHole      *prometheus.GaugeVec
+	transfer            *prometheus.GaugeVec
 }
 
 // NewPaths returns Paths whose metrics are registered with reg.
@@ -49,6 +50,8 @@ func NewPaths(reg prometheus.Registerer) *Paths {
 			"The largest IP packet that reaches the peer unfragmented, in bytes with its header.", peer),
 		blackHole: gauge("mtu_black_hole",
 			"1 if larger packets, up to the interface's MTU, vanish and no ICMP error says that they are too large; 0 if they pass or are refused.", peer),
+		transfer: gauge("transfer_ok",
+			"1 if a TCP transfer of several segments to the peer and back was completed; 0 if two in a row were connected and then stalled: large segments vanish. No series: there was no connection.", peer),
 	}
 }
 
@@ -168,15 +171,28 @@ func (p *Paths) MTU(vantage, peer, family string) *PathMTU {
 // there is nothing to say about large ones.
 func (m *PathMTU) Report(r probers.PMTUReport) {
 	if r.State == probers.PMTUUnknown {
-		m.Forget()
+		m.forgetSearch()
 		return
 	}
 	m.p.mtu.WithLabelValues(m.labels...).Set(float64(r.MTU))
 	m.p.blackHole.WithLabelValues(m.labels...).Set(boolean(r.State == probers.PMTUBlackHole))
 }
 
+// Transfer publishes whether a transfer was completed, or stalled.
+func (m *PathMTU) Transfer(ok bool) {
+	m.p.transfer.WithLabelValues(m.labels...).Set(boolean(ok))
+}
+
+// ForgetTransfer removes what was published of transfers.
+func (m *PathMTU) ForgetTransfer() { m.p.transfer.DeleteLabelValues(m.labels...) }
+
 // Forget removes the series.
 func (m *PathMTU) Forget() {
+	m.forgetSearch()
+	m.ForgetTransfer()
+}
+
+func (m *PathMTU) forgetSearch() {
 	m.p.mtu.DeleteLabelValues(m.labels...)
 	m.p.blackHole.DeleteLabelValues(m.labels...)
 }

@@ -98,7 +98,8 @@ type Cycle struct {
 	PodIsolated bool
 
 	// LargeLost: the last search found that larger packets than some size
-	// vanish, and that nobody says so.
+	// vanish, and that nobody says so; or TCP transfers of several segments
+	// stall after they were connected.
 	LargeLost bool
 
 	// Expected: discovery knows that the peer is not serving.
