@@ -20,10 +20,15 @@ FAULTS ?= forward-drop route-missing pod-link-down not-listening exporter-restar
 
 TOOLS := bin/prometheus bin/promtool bin/alertmanager
 
-.PHONY: help demo build test test-integration lint generate generate-check bench faults fuzz compat clean tools
+# What the three-node cluster of deploy/e2e is made of.
+KUBERNETES := $(addprefix bin/kubernetes/,kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl)
+CNI        := $(addprefix bin/cni/,bridge host-local loopback portmap)
+E2E_TOOLS  := $(KUBERNETES) $(CNI) bin/etcd bin/prometheus-kubernetes bin/alertmanager
+
+.PHONY: help demo build test test-integration lint generate generate-check bench faults fuzz compat clean tools e2e e2e-up e2e-down e2e-tools
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' Makefile
 
 demo: build tools ## a cluster out of network namespaces breaks, and a page says why (root, 2 minutes)
 	@go run ./deploy/lab demo
@@ -70,8 +75,21 @@ compat: ## mtr beside the real mtr 0.95, which this installs from Debian (root)
 	@command -v mtr >/dev/null || apt-get install -y --no-install-recommends mtr-tiny
 	@go test -tags compat -count=1 -run 'TestGoldenFiles|TestPathOnANetwork' ./exporter
 
-clean: ## remove what was built, and the lab
-	@if [[ $$(id -u) == 0 ]]; then go run ./deploy/lab down; fi
+e2e: build e2e-tools ## a real Kubernetes of three nodes, and every check of it (root, Debian's containerd)
+	@go run ./deploy/e2e test
+	@go run ./deploy/e2e --proxy=nftables --ipv4-only test all-pairs forward-drop not-listening
+
+e2e-up: build e2e-tools ## that cluster with podnet_exporter in it, to look at
+	@go run ./deploy/e2e up
+
+e2e-down: ## remove it
+	@go run ./deploy/e2e down
+
+e2e-tools: $(E2E_TOOLS) ## what it is made of, into ./bin (10 minutes the first time)
+	@command -v containerd runc iptables >/dev/null || apt-get install -y --no-install-recommends containerd runc iptables
+
+clean: ## remove what was built, the lab and the cluster
+	@if [[ $$(id -u) == 0 ]]; then go run ./deploy/lab down; go run ./deploy/e2e down; fi
 	@rm -rf podnet_exporter bin
 
 # A tool is built again when the go.mod of its module changed.
@@ -86,3 +104,21 @@ bin/golangci-lint: tools/golangci-lint/go.mod
 
 bin/coredns: tools/coredns/go.mod tools/coredns/main.go
 	@tools/build $@ tools/coredns .
+
+bin/etcd: tools/etcd/go.mod
+	@tools/build $@ tools/etcd go.etcd.io/etcd/server/v3
+
+bin/prometheus-kubernetes: tools/go.mod
+	@TAGS=remove_all_sd,enable_kubernetes_sd tools/build $@ tools github.com/prometheus/prometheus/cmd/prometheus
+
+# What is not built by its own Makefile has to be told its version.
+$(KUBERNETES): tools/kubernetes/go.mod
+	@v=$$(go list -C tools/kubernetes -m -f '{{.Version}}' k8s.io/kubernetes); minor=$${v#v1.}; \
+	x='-X k8s.io/component-base/version'; \
+	LDFLAGS="$$x.gitVersion=$$v $$x.gitMajor=1 $$x.gitMinor=$${minor%.*} $$x.gitTreeState=clean" \
+		tools/build $@ tools/kubernetes k8s.io/kubernetes/cmd/$(@F)
+
+$(CNI): tools/cni/go.mod
+	@v=$$(go list -C tools/cni -m -f '{{.Version}}' github.com/containernetworking/plugins); \
+	LDFLAGS="-X github.com/containernetworking/plugins/pkg/utils/buildversion.BuildVersion=$$v" \
+		tools/build $@ tools/cni $$(go list -C tools/cni tool | grep /$(@F)$$)
