@@ -4,12 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"net/url"
 	"strconv"
 	"time"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/netspace"
 )
 
 // Alert is one alert as Alertmanager delivers it.
@@ -79,7 +78,7 @@ func parseVector(b []byte) ([]Sample, error) {
 
 // getJSON reads a document of a program in the monitoring namespace.
 func (l *Lab) getJSON(ctx context.Context, port int, path string, into any) error {
-	b, err := l.get(ctx, l.Plan.Mon.Netns, fmt.Sprintf("http://127.0.0.1:%d%s", port, path))
+	b, err := netspace.Get(ctx, l.Plan.Mon.Netns, fmt.Sprintf("http://127.0.0.1:%d%s", port, path))
 	if err != nil {
 		return err
 	}
@@ -87,46 +86,4 @@ func (l *Lab) getJSON(ctx context.Context, port int, path string, into any) erro
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil
-}
-
-// get reads a document from inside a namespace, within 5 seconds. A status
-// other than 200 is an error that holds the body.
-func (l *Lab) get(ctx context.Context, netnsName, address string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	client := http.Client{Transport: &http.Transport{DialContext: dialIn(netnsName), DisableKeepAlives: true}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
-	if err != nil {
-		return nil, err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s: %s: %.300s", address, resp.Status, b)
-	}
-	return b, nil
-}
-
-// dialIn returns a dialler whose sockets live inside the named namespace. The
-// address must be a number: names would be looked up outside.
-func dialIn(netnsName string) func(ctx context.Context, network, address string) (net.Conn, error) {
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		var conn net.Conn
-		err := inNetns(netnsName, func() error {
-			// A negative delay keeps the dial on this thread: happy
-			// eyeballs would start goroutines outside the namespace.
-			d := net.Dialer{FallbackDelay: -1}
-			var err error
-			conn, err = d.DialContext(ctx, network, address)
-			return err
-		})
-		return conn, err
-	}
 }

@@ -6,6 +6,9 @@ import (
 	"net/netip"
 	"path/filepath"
 	"strings"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/netspace"
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/statefile"
 )
 
 // corefile configures the cluster's DNS servers: a zone file for names inside
@@ -66,10 +69,10 @@ dns-version IN TXT "1.1.0"
 
 // writeDNS writes what the DNS servers read.
 func (l *Lab) writeDNS() error {
-	if err := writeFile(l.path("cluster.zone"), []byte(zone(services(l.Plan)))); err != nil {
+	if err := statefile.Write(l.path("cluster.zone"), []byte(zone(services(l.Plan)))); err != nil {
 		return err
 	}
-	return writeFile(l.path("Corefile"), []byte(l.corefile()))
+	return statefile.Write(l.path("Corefile"), []byte(l.corefile()))
 }
 
 // startDNS starts the cluster's DNS server of a node, if the node has one.
@@ -86,7 +89,7 @@ func (l *Lab) startDNS(node string) error {
 // dnsReady asks a DNS server inside its pod.
 func (l *Lab) dnsReady(n NodePlan) check {
 	return check{"dns-" + n.Name, func(ctx context.Context) error {
-		_, err := l.get(ctx, n.DNSNetns, "http://127.0.0.1:8181/ready")
+		_, err := netspace.Get(ctx, n.DNSNetns, "http://127.0.0.1:8181/ready")
 		return err
 	}}
 }

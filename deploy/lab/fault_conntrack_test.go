@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/netspace"
 )
 
 // Entries are made out of a template; each must be what encoding it would give.
@@ -38,7 +40,7 @@ func TestFlowTemplate(t *testing.T) {
 func conntrackDrops(t *testing.T, netnsName string) uint64 {
 	t.Helper()
 	var text []byte
-	err := inNetns(netnsName, func() error {
+	err := netspace.In(netnsName, func() error {
 		var err error
 		text, err = os.ReadFile("/proc/thread-self/net/stat/nf_conntrack")
 		return err

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/process"
 )
 
 // How long the agent is stopped, and then starved.
@@ -45,7 +47,7 @@ func starveAgent(ctx context.Context, l *Lab, n NodePlan) (err error) {
 
 // feedAgent lets the agent of the node run again as before.
 func feedAgent(_ context.Context, l *Lab, n NodePlan) error {
-	if err := l.signal(agentOf(n), unix.SIGCONT); err != nil && !errors.Is(err, errNotRunning) {
+	if err := l.signal(agentOf(n), unix.SIGCONT); err != nil && !errors.Is(err, process.ErrNotRunning) {
 		return err
 	}
 	return l.unthrottle()

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/netspace"
 )
 
 // path is from a machine to a machine, by the names of their namespaces
@@ -130,7 +132,7 @@ func brokenLab(t *testing.T, cni string) *Lab {
 func listen(t *testing.T, netnsName string) {
 	t.Helper()
 	var ln net.Listener
-	err := inNetns(netnsName, func() error {
+	err := netspace.In(netnsName, func() error {
 		var err error
 		ln, err = net.Listen("tcp", fmt.Sprintf("[::]:%d", endpointPort))
 		return err
@@ -165,7 +167,7 @@ func expect(t *testing.T, l *Lab, paths []path, works bool) {
 			g.Go(func() error {
 				ctx, cancel := context.WithTimeout(t.Context(), timeout)
 				defer cancel()
-				c, err := dialIn(l.Plan.Netns(from))(ctx, "tcp", netip.AddrPortFrom(a, endpointPort).String())
+				c, err := netspace.Dial(l.Plan.Netns(from))(ctx, "tcp", netip.AddrPortFrom(a, endpointPort).String())
 				if err == nil {
 					c.Close()
 				}

@@ -11,6 +11,8 @@ import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/netspace"
 )
 
 // faultTable is the nftables table that holds the rules of a fault, so that
@@ -122,7 +124,7 @@ func replaceTables(netnsName, name string, sets []ruleset) error {
 
 // placeTables is replaceTables for chains of another priority.
 func placeTables(netnsName, name string, priority nftables.ChainPriority, sets []ruleset) error {
-	c, err := nftIn(netnsName)
+	c, err := netspace.Nft(netnsName)
 	if err != nil {
 		return err
 	}
@@ -157,7 +159,7 @@ func addRules(c *nftables.Conn, t *nftables.Table, priority nftables.ChainPriori
 // clearRules returns the step that removes a fault's rules.
 func clearRules(id string, where place) func(context.Context, *Lab, NodePlan) error {
 	return func(_ context.Context, l *Lab, n NodePlan) error {
-		c, err := nftIn(where(l, n))
+		c, err := netspace.Nft(where(l, n))
 		if err != nil {
 			return err
 		}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/netspace"
 )
 
 // impairmentOf returns the name of the process that impairs the node's link
@@ -85,7 +87,7 @@ func (l *Lab) waitFor(ctx context.Context, name string, ready func() (bool, erro
 
 // hasTable reports whether a namespace has an nftables table of that name.
 func hasTable(netnsName, name string) (bool, error) {
-	c, err := nftIn(netnsName)
+	c, err := netspace.Nft(netnsName)
 	if err != nil {
 		return false, err
 	}

@@ -7,11 +7,13 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/netspace"
 )
 
 // removeRoutes takes the routes to the next node's pods from the node.
 func removeRoutes(_ context.Context, l *Lab, n NodePlan) error {
-	h, err := netlinkIn(n.Netns)
+	h, err := netspace.Netlink(n.Netns)
 	if err != nil {
 		return err
 	}
@@ -42,7 +44,7 @@ func podLinkDown(_ context.Context, _ *Lab, n NodePlan) error {
 // setLinks does the same to devices of a namespace, to all but the loopback
 // when none is named.
 func setLinks(netnsName string, set func(*netlink.Handle, netlink.Link) error, names ...string) error {
-	h, err := netlinkIn(netnsName)
+	h, err := netspace.Netlink(netnsName)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/process"
 )
 
 // agentOf and endpointOf return the names of a node's processes in the state.
@@ -47,7 +49,7 @@ func (l *Lab) revive(name string, start func() error) error {
 		return err
 	}
 	for _, p := range s.Processes {
-		if p.Name == name && !p.running() {
+		if p.Name == name && !p.Running() {
 			return start()
 		}
 	}
@@ -55,10 +57,10 @@ func (l *Lab) revive(name string, start func() error) error {
 }
 
 // signalAndWait sends a signal that ends a process of the lab, and waits until
-// it is gone, at most killAfter. A process that does not run is no error.
+// it is gone, at most process.KillAfter. A process that does not run is no error.
 func (l *Lab) signalAndWait(ctx context.Context, name string, sig unix.Signal) error {
 	p, err := l.proc(name)
-	if errors.Is(err, errNotRunning) {
+	if errors.Is(err, process.ErrNotRunning) {
 		return nil
 	}
 	if err != nil {
@@ -75,13 +77,13 @@ func (l *Lab) signalAndWait(ctx context.Context, name string, sig unix.Signal) e
 	if err := l.signal(name, sig); err != nil {
 		return err
 	}
-	if !waitPidfd(fd, killAfter) {
-		return fmt.Errorf("%s (pid %d): still there %s after %s", name, p.PID, killAfter, unix.SignalName(sig))
+	if !process.WaitPidfd(fd, process.KillAfter) {
+		return fmt.Errorf("%s (pid %d): still there %s after %s", name, p.PID, process.KillAfter, unix.SignalName(sig))
 	}
 	return ctx.Err()
 }
 
-// signal sends a signal to a process of the lab. The error wraps errNotRunning
+// signal sends a signal to a process of the lab. The error wraps process.ErrNotRunning
 // when there is none.
 func (l *Lab) signal(name string, sig unix.Signal) error {
 	p, err := l.proc(name)
@@ -90,14 +92,14 @@ func (l *Lab) signal(name string, sig unix.Signal) error {
 	}
 	fd, err := unix.PidfdOpen(p.PID, 0)
 	if errors.Is(err, unix.ESRCH) {
-		return fmt.Errorf("%s: %w", name, errNotRunning)
+		return fmt.Errorf("%s: %w", name, process.ErrNotRunning)
 	}
 	if err != nil {
 		return fmt.Errorf("%s (pid %d): %w", name, p.PID, err)
 	}
 	defer unix.Close(fd) //nolint:errcheck // it is open
-	if !p.running() {    // the PID belongs to another program by now
-		return fmt.Errorf("%s: %w", name, errNotRunning)
+	if !p.Running() {    // the PID belongs to another program by now
+		return fmt.Errorf("%s: %w", name, process.ErrNotRunning)
 	}
 	if err := unix.PidfdSendSignal(fd, sig, nil, 0); err != nil {
 		return fmt.Errorf("%s (pid %d): %s: %w", name, p.PID, unix.SignalName(sig), err)

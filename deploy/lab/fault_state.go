@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/statefile"
 )
 
 // Injected is a fault that is in the lab, an element of STATE/faults.json.
@@ -55,7 +57,7 @@ func (l *Lab) changeFaults(change func([]Injected) []Injected) error {
 	if err != nil {
 		return fmt.Errorf("faults: %w", err)
 	}
-	return writeFile(l.path("faults.json"), b)
+	return statefile.Write(l.path("faults.json"), b)
 }
 
 // forget takes a fault that is over from the list.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/netspace"
 )
 
 // severityPage is the severity of an alert that wakes somebody.
@@ -103,5 +105,5 @@ func (p Plan) next(n NodePlan) NodePlan { return p.Nodes[n.Index%len(p.Nodes)] }
 
 // inNode makes a step out of f, run inside the node's namespace.
 func inNode(f func() error) func(context.Context, *Lab, NodePlan) error {
-	return func(_ context.Context, _ *Lab, n NodePlan) error { return inNetns(n.Netns, f) }
+	return func(_ context.Context, _ *Lab, n NodePlan) error { return netspace.In(n.Netns, f) }
 }

@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/netspace"
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/statefile"
 )
 
 // meshFile is nodes.yaml, what file discovery reads.
@@ -41,7 +44,7 @@ func mesh(p Plan) meshFile {
 	for _, n := range p.Nodes {
 		node := meshNode{Name: n.Name, Zone: n.Zone, Addresses: []netip.Addr{n.Addr4, n.Addr6}}
 		for i, pod := range n.Pods() {
-			m := meshPod{Namespace: pod.Namespace, Pod: pod.Name, Netns: netnsPath(pod.Netns)}
+			m := meshPod{Namespace: pod.Namespace, Pod: pod.Name, Netns: netspace.Path(pod.Netns)}
 			if i == 0 {
 				m.Addresses = []netip.Addr{pod.Addr4, pod.Addr6}
 				node.Endpoint = m
@@ -65,7 +68,7 @@ func (l *Lab) writeFiles() error {
 	if _, err := rand.Read(key); err != nil {
 		return fmt.Errorf("cluster key: %w", err)
 	}
-	if err := writeFile(l.path("key"), []byte(hex.EncodeToString(key)+"\n")); err != nil {
+	if err := statefile.Write(l.path("key"), []byte(hex.EncodeToString(key)+"\n")); err != nil {
 		return err
 	}
 	if err := writeYAML(l.path("nodes.yaml"), mesh(l.Plan)); err != nil {
@@ -150,7 +153,7 @@ func (l *Lab) writeRules() error {
 		if err != nil {
 			return fmt.Errorf("rules: %w", err)
 		}
-		if err := writeFile(l.path(filepath.Join("rules", filepath.Base(file))), text); err != nil {
+		if err := statefile.Write(l.path(filepath.Join("rules", filepath.Base(file))), text); err != nil {
 			return err
 		}
 	}
@@ -171,7 +174,7 @@ func (l *Lab) writeAlertmanager() error {
 	if err != nil {
 		return err
 	}
-	return writeFile(l.path("alertmanager.yaml"), text)
+	return statefile.Write(l.path("alertmanager.yaml"), text)
 }
 
 func writeYAML(path string, v any) error {
@@ -179,5 +182,5 @@ func writeYAML(path string, v any) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	return writeFile(path, b)
+	return statefile.Write(path, b)
 }

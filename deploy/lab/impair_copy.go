@@ -5,6 +5,8 @@ import (
 	"net/netip"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/netspace"
 )
 
 // copier sends copies of IP packets out of a device. The sockets last as long
@@ -15,7 +17,7 @@ type copier struct{ ip4, ip6 int }
 // higher order do not see the copies, nor does that of the same one.
 func newCopier(netnsName, device string, order uint8) (copier, error) {
 	var c copier
-	err := inNetns(netnsName, func() error {
+	err := netspace.In(netnsName, func() error {
 		var err error
 		if c.ip4, err = rawSocket(unix.AF_INET, device, order); err != nil {
 			return err

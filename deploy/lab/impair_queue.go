@@ -11,6 +11,8 @@ import (
 	"github.com/mdlayher/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/netspace"
 )
 
 // maxQueue is the highest queue number that is tried for a free one.
@@ -35,7 +37,7 @@ func (q *queue) open(netnsName string, limit uint32) error {
 	if err != nil {
 		return fmt.Errorf("network namespace %s: %w", netnsName, err)
 	}
-	defer closeNetns(ns)
+	defer netspace.Close(ns)
 	config := nfqueue.Config{
 		NetNS: int(ns), MaxQueueLen: limit, MaxPacketLen: 0xffff,
 		Copymode: nfqueue.NfQnlCopyMeta, Flags: nfqueue.NfQaCfgFlagFailOpen,

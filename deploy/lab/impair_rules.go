@@ -10,6 +10,8 @@ import (
 	"github.com/google/nftables/expr"
 	"github.com/google/nftables/xt"
 	"github.com/vishvananda/netlink"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/netspace"
 )
 
 // copyMark begins the marks of the copies that impairment devices send, "cop",
@@ -99,7 +101,7 @@ func placeQueueRules(netnsName, table string, rules []queueRule) error {
 // checkDevice returns an error if a device is not there, or is a bridge whose
 // switched packets the rules would not see.
 func checkDevice(netnsName, device string) error {
-	h, err := netlinkIn(netnsName)
+	h, err := netspace.Netlink(netnsName)
 	if err != nil {
 		return err
 	}
@@ -114,7 +116,7 @@ func checkDevice(netnsName, device string) error {
 	if _, bridge := l.(*netlink.Bridge); !bridge {
 		return nil
 	}
-	return inNetns(netnsName, func() error {
+	return netspace.In(netnsName, func() error {
 		for _, hook := range []string{"iptables", "ip6tables"} {
 			on, err := readNumber("net/bridge/bridge-nf-call-" + hook)
 			if err != nil || on == 0 {

@@ -9,6 +9,8 @@ import (
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/netspace"
 )
 
 // kubeProxyTable is the table that kube-proxy's nftables mode makes, of each
@@ -21,7 +23,7 @@ const masqueradeMark = 0x4000
 // serviceRules programs a node for services as kube-proxy's nftables mode does
 // (kubernetes: pkg/proxy/nftables).
 func serviceRules(n NodePlan, svcs []Service) error {
-	c, err := nftIn(n.Netns)
+	c, err := netspace.Nft(n.Netns)
 	if err != nil {
 		return err
 	}

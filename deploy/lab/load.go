@@ -11,6 +11,8 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 	"golang.org/x/sys/unix"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/netspace"
 )
 
 // loadCommandName is the command that loads a path. It is run by the lab and
@@ -31,7 +33,7 @@ func loadCommand(app *kingpin.Application, commands map[string]func(context.Cont
 	window := cmd.Flag("window", "Bytes under way at most.").Required().Int()
 	commands[cmd.FullCommand()] = func(ctx context.Context) error {
 		var sink net.Listener
-		err := inNetns(*to, func() error {
+		err := netspace.In(*to, func() error {
 			var err error
 			sink, err = listenWindow(ctx, *address, *window)
 			return err
@@ -83,7 +85,7 @@ func receive(sink net.Listener) {
 
 // send sends zeros over one connection until ctx ends or the connection does.
 func send(ctx context.Context, from, address string) error {
-	c, err := dialIn(from)(ctx, "tcp", address)
+	c, err := netspace.Dial(from)(ctx, "tcp", address)
 	if err != nil {
 		return err
 	}

@@ -6,11 +6,12 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"runtime"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/netspace"
 )
 
 // machine is a namespace that is being furnished. The first error stays in err
@@ -36,13 +37,13 @@ const (
 // newMachine makes a namespace, bound under its name, with its settings made
 // and its loopback up.
 func newMachine(name string, r role) (*machine, error) {
-	fd, err := createNetns(name, sysctls(r))
+	fd, err := netspace.Create(name, sysctls(r))
 	if err != nil {
 		return nil, fmt.Errorf("make network namespace %s: %w", name, err)
 	}
 	h, err := netlink.NewHandleAt(fd, unix.NETLINK_ROUTE)
 	if err != nil {
-		closeNetns(fd)
+		netspace.Close(fd)
 		return nil, fmt.Errorf("netlink in %s: %w", name, err)
 	}
 	m := &machine{name: name, fd: fd, h: h}
@@ -59,7 +60,7 @@ func reopenMachine(name string) (*machine, error) {
 	}
 	h, err := netlink.NewHandleAt(fd, unix.NETLINK_ROUTE)
 	if err != nil {
-		closeNetns(fd)
+		netspace.Close(fd)
 		return nil, fmt.Errorf("netlink in %s: %w", name, err)
 	}
 	return &machine{name: name, fd: fd, h: h, again: true}, nil
@@ -68,28 +69,7 @@ func reopenMachine(name string) (*machine, error) {
 // close lets go of the namespace, which stays bound.
 func (m *machine) close() {
 	m.h.Close()
-	closeNetns(m.fd)
-}
-
-// createNetns makes a namespace on a thread that ends with it.
-func createNetns(name string, settings [][2]string) (netns.NsHandle, error) {
-	type made struct {
-		fd  netns.NsHandle
-		err error
-	}
-	done := make(chan made, 1)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends here
-		fd, err := netns.NewNamed(name)
-		for _, s := range settings {
-			if err == nil {
-				err = setSysctl(s[0], s[1])
-			}
-		}
-		done <- made{fd, err}
-	}()
-	m := <-done
-	return m.fd, m.err
+	netspace.Close(m.fd)
 }
 
 // sysctls returns the settings of a new namespace, before it has any device.

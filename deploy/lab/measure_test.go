@@ -16,6 +16,8 @@ import (
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
 	"golang.org/x/sys/unix"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/netspace"
 )
 
 // TestMain lets the test program be the processes that faults start.
@@ -67,7 +69,7 @@ func echo(t *testing.T, netnsName string) {
 	t.Helper()
 	for _, network := range []string{"udp4", "udp6"} {
 		var c net.PacketConn
-		err := inNetns(netnsName, func() error {
+		err := netspace.In(netnsName, func() error {
 			var err error
 			c, err = net.ListenPacket(network, fmt.Sprintf(":%d", echoPort))
 			return err
@@ -171,7 +173,7 @@ func measure(t *testing.T, f flow) sample {
 func dialFlow(t *testing.T, f flow) net.Conn {
 	t.Helper()
 	var c net.Conn
-	err := inNetns(f.from, func() error {
+	err := netspace.In(f.from, func() error {
 		d := net.Dialer{LocalAddr: &net.UDPAddr{Port: f.port}, Control: func(network, _ string, raw syscall.RawConn) error {
 			var err error
 			return errors.Join(raw.Control(func(fd uintptr) {
@@ -201,7 +203,7 @@ func expired(t *testing.T, from string, to netip.Addr, hops, count int, gap time
 		network, request, answer, proto = "ip6:ipv6-icmp", ipv6.ICMPTypeEchoRequest, ipv6.ICMPTypeTimeExceeded, unix.IPPROTO_ICMPV6
 	}
 	var c *icmp.PacketConn
-	err := inNetns(from, func() error {
+	err := netspace.In(from, func() error {
 		var err error
 		c, err = icmp.ListenPacket(network, "")
 		return err

@@ -7,6 +7,8 @@ import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/netspace"
 )
 
 // natTable holds what every node has for its pods besides Services.
@@ -19,7 +21,7 @@ const natTable = "podnet-nat"
 // Tracking needs a rule that looks at it: the kernel tracks nothing in a
 // namespace where nobody asks.
 func baseRules(netnsName string, p Plan) error {
-	c, err := nftIn(netnsName)
+	c, err := netspace.Nft(netnsName)
 	if err != nil {
 		return err
 	}

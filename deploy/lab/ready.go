@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/netspace"
 )
 
 // readyWithin is how long the lab's programs may take to serve.
@@ -84,7 +86,7 @@ func (l *Lab) logTail(process string) string {
 func (l *Lab) agentReady(node string) check {
 	n, _ := l.Plan.Node(node)
 	return check{"agent-" + node, func(ctx context.Context) error {
-		_, err := l.get(ctx, n.Netns, fmt.Sprintf("http://127.0.0.1:%d/-/ready", agentPort))
+		_, err := netspace.Get(ctx, n.Netns, fmt.Sprintf("http://127.0.0.1:%d/-/ready", agentPort))
 		return err
 	}}
 }
@@ -95,7 +97,7 @@ func (l *Lab) endpointReady(node string) check {
 	return check{"endpoint-" + node, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
-		conn, err := dialIn(n.EndpointNetns)(ctx, "tcp", netip.AddrPortFrom(n.Endpoint4, endpointPort).String())
+		conn, err := netspace.Dial(n.EndpointNetns)(ctx, "tcp", netip.AddrPortFrom(n.Endpoint4, endpointPort).String())
 		if err != nil {
 			return err
 		}
@@ -108,7 +110,7 @@ func (l *Lab) endpointReady(node string) check {
 func (l *Lab) monitoringReady() []check {
 	ask := func(port int, path string) func(context.Context) error {
 		return func(ctx context.Context) error {
-			_, err := l.get(ctx, l.Plan.Mon.Netns, fmt.Sprintf("http://127.0.0.1:%d%s", port, path))
+			_, err := netspace.Get(ctx, l.Plan.Mon.Netns, fmt.Sprintf("http://127.0.0.1:%d%s", port, path))
 			return err
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/netspace"
 )
 
 // gather returns what helps to see why a row fails: files by their names. It
@@ -26,7 +28,7 @@ func (t testRun) gather(ctx context.Context) map[string][]byte {
 		{"probe_drops.json", prometheusPort, query(`rate(podnet_probe_drops_total[10s]) > 0`)},
 		{"rules.json", prometheusPort, query(`{__name__=~"podnet:.+"}`)},
 	} {
-		b, err := t.lab.get(ctx, t.lab.Plan.Mon.Netns, fmt.Sprintf("http://127.0.0.1:%d%s", ask.port, ask.path))
+		b, err := netspace.Get(ctx, t.lab.Plan.Mon.Netns, fmt.Sprintf("http://127.0.0.1:%d%s", ask.port, ask.path))
 		if err != nil {
 			b = []byte(err.Error() + "\n")
 		}

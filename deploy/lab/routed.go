@@ -6,6 +6,8 @@ import (
 	"net/netip"
 
 	"github.com/vishvananda/netlink"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/netspace"
 )
 
 // What calico gives to pods: a gateway that exists nowhere and that the host
@@ -29,7 +31,7 @@ func (t *topology) routePods(n NodePlan) error {
 			"net/ipv4/conf/" + pod.Veth + "/proxy_arp":    "1",
 			"net/ipv4/neigh/" + pod.Veth + "/proxy_delay": "0",
 		} {
-			if err := writeSysctl(n.Netns, path, value); err != nil {
+			if err := netspace.WriteSysctl(n.Netns, path, value); err != nil {
 				return err
 			}
 		}

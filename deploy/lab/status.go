@@ -28,7 +28,7 @@ func (l *Lab) status(ctx context.Context) error {
 	fmt.Fprintln(w, "\nPROCESS\tPID\tSTATE\tNAMESPACE")
 	for _, p := range s.Processes {
 		state := "ended"
-		if p.running() {
+		if p.Running() {
 			state = "running"
 		}
 		fmt.Fprintf(w, "%s\t%d\t%s\t%s\n", p.Name, p.PID, state, p.Netns)

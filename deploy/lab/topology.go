@@ -15,7 +15,7 @@ type topology struct {
 }
 
 // makeTopology makes every namespace of the plan and connects them. After an
-// error what was made so far is left: removeNamespaces removes it.
+// error what was made so far is left: netspace.Remove removes it.
 func makeTopology(p Plan) error {
 	t := &topology{plan: p, machines: map[string]*machine{}}
 	defer t.close()

@@ -16,6 +16,9 @@ import (
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
 	"golang.org/x/sys/unix"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/netspace"
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/process"
 )
 
 // testPrefix keeps the test's namespaces apart from a running lab's.
@@ -91,7 +94,7 @@ func checkServices(t *testing.T, p Plan) {
 func serveName(t *testing.T, n NodePlan) {
 	t.Helper()
 	var l net.Listener
-	err := inNetns(n.EndpointNetns, func() (err error) {
+	err := netspace.In(n.EndpointNetns, func() (err error) {
 		l, err = net.Listen("tcp", fmt.Sprintf(":%d", endpointPort))
 		return err
 	})
@@ -115,7 +118,7 @@ func readFrom(t *testing.T, netnsName, to string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
-	c, err := dialIn(netnsName)(ctx, "tcp", to)
+	c, err := netspace.Dial(netnsName)(ctx, "tcp", to)
 	if err != nil {
 		return "", err
 	}
@@ -137,7 +140,7 @@ func checkRemoved(t *testing.T, l *Lab) {
 	if want := len(l.Plan.Namespaces()); len(removed) != want {
 		t.Errorf("removed %d things; want %d namespaces: %q", len(removed), want, removed)
 	}
-	left, err := namespacesWith(testPrefix)
+	left, err := netspace.With(testPrefix)
 	if err != nil || len(left) > 0 {
 		t.Errorf("left behind: %q, %v", left, err)
 	}
@@ -155,15 +158,15 @@ func TestRemoveAfterCrash(t *testing.T) {
 	}
 	m.close()
 	// A file that a crash left before the namespace was bound to it.
-	if err := os.WriteFile(netnsPath(l.Plan.Netns("n2")), nil, 0o600); err != nil {
+	if err := os.WriteFile(netspace.Path(l.Plan.Netns("n2")), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	// A torn state, and a process inside that nobody wrote down.
 	if err := os.WriteFile(l.path("state.json"), []byte(`{"cni":`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var p Process
-	err = inNetns(l.Plan.Netns("n1"), func() error { p = sleeper(t); return nil })
+	var p process.Process
+	err = netspace.In(l.Plan.Netns("n1"), func() error { p = sleeper(t); return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +174,7 @@ func TestRemoveAfterCrash(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.running() {
+	if p.Running() {
 		t.Error("the process inside runs on")
 	}
 	if len(removed) != 5 {
@@ -210,7 +213,7 @@ func addresses(p Plan) []netip.Addr {
 // replies, 3 s at most.
 func pingAll(netnsName string, to []netip.Addr) error {
 	var err4, err6 error
-	err := inNetns(netnsName, func() error {
+	err := netspace.In(netnsName, func() error {
 		err4 = pingFamily("ip4:icmp", ipv4.ICMPTypeEcho, ipv4.ICMPTypeEchoReply, to)
 		err6 = pingFamily("ip6:ipv6-icmp", ipv6.ICMPTypeEchoRequest, ipv6.ICMPTypeEchoReply, to)
 		return nil

@@ -1,4 +1,6 @@
-package main
+// Package netspace makes and removes named network namespaces, and does things
+// inside them.
+package netspace
 
 import (
 	"fmt"
@@ -13,24 +15,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// netnsDir is where named namespaces are bound, the place that iproute2 uses.
-const netnsDir = "/run/netns"
+// Dir is where named namespaces are bound, the place that iproute2 uses.
+const Dir = "/run/netns"
 
-func netnsPath(name string) string { return filepath.Join(netnsDir, name) }
+// Path returns where the named namespace is bound.
+func Path(name string) string { return filepath.Join(Dir, name) }
 
-// closeNetns lets go of a namespace. It can only fail for a handle that is not
+// Close lets go of a namespace. It can only fail for a handle that is not
 // open.
-func closeNetns(h netns.NsHandle) { _ = h.Close() }
+func Close(h netns.NsHandle) { _ = h.Close() }
 
-// inNetns runs f on a thread inside the named namespace and returns f's error.
+// In runs f on a thread inside the named namespace and returns f's error.
 // Sockets and processes that f makes stay in the namespace. f must not start
 // goroutines that count on being inside.
-func inNetns(name string, f func() error) error {
+func In(name string, f func() error) error {
 	target, err := netns.GetFromName(name)
 	if err != nil {
 		return fmt.Errorf("network namespace %s: %w", name, err)
 	}
-	defer closeNetns(target)
+	defer Close(target)
 	errs := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
@@ -39,7 +42,7 @@ func inNetns(name string, f func() error) error {
 			errs <- fmt.Errorf("network namespace: %w", err)
 			return // still locked: the thread ends with the goroutine
 		}
-		defer closeNetns(home)
+		defer Close(home)
 		if err := netns.Set(target); err != nil {
 			runtime.UnlockOSThread()
 			errs <- fmt.Errorf("enter network namespace %s: %w", name, err)
@@ -54,14 +57,14 @@ func inNetns(name string, f func() error) error {
 	return <-errs
 }
 
-// netlinkIn returns a rtnetlink handle inside the named namespace. The caller
+// Netlink returns a rtnetlink handle inside the named namespace. The caller
 // closes it.
-func netlinkIn(name string) (*netlink.Handle, error) {
+func Netlink(name string) (*netlink.Handle, error) {
 	ns, err := netns.GetFromName(name)
 	if err != nil {
 		return nil, fmt.Errorf("network namespace %s: %w", name, err)
 	}
-	defer closeNetns(ns)
+	defer Close(ns)
 	h, err := netlink.NewHandleAt(ns, unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("netlink in %s: %w", name, err)
@@ -69,14 +72,14 @@ func netlinkIn(name string) (*netlink.Handle, error) {
 	return h, nil
 }
 
-// nftIn returns a connection to nftables inside the named namespace. The
+// Nft returns a connection to nftables inside the named namespace. The
 // caller ends it with CloseLasting.
-func nftIn(name string) (*nftables.Conn, error) {
+func Nft(name string) (*nftables.Conn, error) {
 	ns, err := netns.GetFromName(name)
 	if err != nil {
 		return nil, fmt.Errorf("network namespace %s: %w", name, err)
 	}
-	defer closeNetns(ns)
+	defer Close(ns)
 	// The kernel answers each message of a batch; the default buffer does not
 	// hold the answers to a node's services.
 	buffer := nftables.WithSockOptions(func(c *mdnetlink.Conn) error { return c.SetReadBuffer(4 << 20) })
@@ -87,14 +90,14 @@ func nftIn(name string) (*nftables.Conn, error) {
 	return conn, nil
 }
 
-// writeSysctl sets a setting inside the named namespace. The path is below
+// WriteSysctl sets a setting inside the named namespace. The path is below
 // /proc/sys, for example "net/ipv4/ip_forward".
-func writeSysctl(netnsName, path, value string) error {
-	return inNetns(netnsName, func() error { return setSysctl(path, value) })
+func WriteSysctl(netnsName, path, value string) error {
+	return In(netnsName, func() error { return SetSysctl(path, value) })
 }
 
-// setSysctl sets a setting of the calling thread's namespace.
-func setSysctl(path, value string) error {
+// SetSysctl sets a setting of the calling thread's namespace.
+func SetSysctl(path, value string) error {
 	if err := os.WriteFile(filepath.Join("/proc/sys", path), []byte(value), 0o644); err != nil {
 		return fmt.Errorf("sysctl %s=%s: %w", path, value, err)
 	}
