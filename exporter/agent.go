@@ -38,7 +38,7 @@ type agent struct {
 	vantages   map[string]*vantage
 	namespaces *netns.Table
 	view       meshView
-	names      hopNames
+	names      *hopNames
 	reloadNow  chan chan error
 	ended      chan struct{} // closed when run has returned
 
@@ -79,6 +79,9 @@ func newAgent(cfg *config.Config, configFile string, reg prometheus.Registerer, 
 		measuring:  make(map[courseKey]course),
 	}
 	a.board = newBoard(a.recorder)
+	if a.names, err = openHopNames(); err != nil {
+		log.Warn("bridges and tunnels on paths are called by their addresses", "err", err)
+	}
 	a.vantages = map[string]*vantage{
 		vantageNode: a.newVantage(vantageNode),
 		vantagePod:  a.newVantage(vantagePod),
@@ -92,6 +95,7 @@ func (a *agent) newVantage(name string) *vantage {
 
 // run works until ctx ends. hup asks for a reload.
 func (a *agent) run(ctx context.Context, hup <-chan struct{}) error {
+	defer a.names.close()
 	var running sync.WaitGroup
 	defer running.Wait()
 	ctx, cancel := context.WithCancel(ctx)
@@ -222,11 +226,11 @@ func (a *agent) apply() {
 			"hint", "set node (or $NODE_NAME) to the name that discovery gives it")
 	}
 	a.view.set(a.snapshot, a.node)
-	a.names.set(a.snapshot)
 	a.namespaces.Set(localPods(self))
 	a.vantages[vantagePod].setPath(self.Endpoint.Netns)
 
 	nodes, states := chosen(a.cfg, a.node, a.snapshot.Nodes)
+	a.names.set(a.snapshot, a.node, nodes)
 	a.prober.Peers(states)
 	a.prober.Zones(zonePairs(self.Zone, a.node, nodes))
 	a.board.set(boardPeers(nodes, a.node))

@@ -2,7 +2,6 @@ package main
 
 import (
 	"net/netip"
-	"sync"
 	"time"
 
 	"github.com/podnet-exporter/podnet_exporter/exporter/config"
@@ -144,41 +143,4 @@ func (k courseKey) scheduled(c course) schedule.Target {
 		t.Interval = cfg.Timeout
 	}
 	return t
-}
-
-// hopNames knows what the hops of a path are called.
-type hopNames struct {
-	mu    sync.Mutex
-	names map[netip.Addr]string
-}
-
-// set takes the names of the mesh: nodes, endpoint pods, and routers.
-func (h *hopNames) set(s discovery.Snapshot) {
-	names := make(map[netip.Addr]string)
-	for _, r := range s.Routers {
-		for _, addr := range r.Addresses {
-			names[addr] = r.Name
-		}
-	}
-	for _, n := range s.Nodes {
-		for _, addr := range n.Addresses {
-			names[addr] = n.Name
-		}
-		for _, addr := range n.Endpoint.Addresses {
-			names[addr] = n.Endpoint.Namespace + "/" + n.Endpoint.Name
-		}
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.names = names
-}
-
-// name returns the name of an address, or the address itself.
-func (h *hopNames) name(addr netip.Addr) string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if name, ok := h.names[addr]; ok {
-		return name
-	}
-	return addr.String()
 }

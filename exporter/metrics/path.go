@@ -39,7 +39,7 @@ func NewPaths(reg prometheus.Registerer) *Paths {
 		rtt: gauge("hop_rtt_seconds",
 			"Mean round-trip time to the hop over the answers of the latest cycle, all flows together. No series: it did not answer in that cycle.", hop),
 		info: gauge("hop_info",
-			"1 for each address that answers at the hop now, with its name: a node, a pod, a configured router, or the address itself.",
+			"1 for each address that answers at the hop now, with its name: a node, the bridge or tunnel of a node, an endpoint pod, a configured router, or the address itself.",
 			append(hop[:len(hop):len(hop)], "address", "name")),
 		begins: gauge("loss_begins_hop",
 			"The hop at which loss begins that lasts to the end of the path, by address and name; the value is the share lost at the end, 0 to 1. No series: no lasting loss.",
