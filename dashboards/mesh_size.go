@@ -16,11 +16,11 @@ func sizePanels() []Panel {
 		},
 		{
 			Title: "Peers that lose large packets", Kind: Lines, Width: 12, Height: 8,
-			Shows:   "The share of a node's peers that reach it with small packets and lose the large ones.",
+			Shows:   "The share of those that search the path MTU to a node that reach it with small packets and lose the large ones.",
 			Healthy: "none, at 0.", Sick: "above 50 % for one node: a link in front of it carries less than the overlay was made for, and nobody says so. All nodes: the fabric.",
 			Alerts: []string{"PodNetMTUBlackHole"},
 			Unit:   "percentunit", Max: 1, Steps: []Step{{0, green}, {0.5, red}},
-			Queries: []Query{{Expr: orNone(`max by (node) (podnet:votes:share{verdict="large_lost"})`, "node"), Legend: "{{node}}"}},
+			Queries: []Query{{Expr: orNone(`max by (node) (podnet:black_hole:share or on (node) podnet:votes:share{verdict="large_lost"})`, "node"), Legend: "{{node}}"}},
 		},
 		{
 			Title: "Path MTU", Kind: Lines, Width: 12, Height: 8,
