@@ -37,7 +37,7 @@ func NewPaths(reg prometheus.Registerer) *Paths {
 		lost: counter("hop_lost_total",
 			"Those without an answer. In the middle of a path that is often the hop's own limit of ICMP errors and no loss; see podnet_path_loss_begins_hop.", hop),
 		rtt: gauge("hop_rtt_seconds",
-			"Mean round-trip time to the hop over the answers of the latest cycle, all flows together. No series: it did not answer in that cycle.", hop),
+			"Mean round-trip time to the hop over the answers of the latest cycle that it answered in, all flows together. No series: it answered none of the last probes that the judgement of loss looks at.", hop),
 		info: gauge("hop_info",
 			"1 for each address that answers at the hop now, with its name: a node, the bridge or tunnel of a node, an endpoint pod, a configured router, or the address itself.",
 			append(hop[:len(hop):len(hop)], "address", "name")),
@@ -67,15 +67,17 @@ type Hops struct {
 type tally struct {
 	sent, lost, received uint64
 	took                 time.Duration // all that were received together
+	mean                 time.Duration // of those that were new, when there were any last
 }
 
-// mean returns the mean round-trip time of what was received since an earlier
-// tally. It is false if nothing was.
-func (t tally) mean(before tally) (time.Duration, bool) {
-	if t.received <= before.received {
-		return 0, false
+// tallyOf returns the tally of a hop that had an earlier one. A hop answers in
+// single cycles only if it limits its ICMP errors.
+func tallyOf(h probers.HopReport, before tally) tally {
+	t := tally{sent: h.Tried(), lost: h.Lost, received: h.Received, took: h.Sum, mean: before.mean}
+	if t.received > before.received {
+		t.mean = (t.took - before.took) / time.Duration(t.received-before.received)
 	}
-	return (t.took - before.took) / time.Duration(t.received-before.received), true
+	return t
 }
 
 // Hops creates the series of a path. They appear hop by hop.
@@ -94,7 +96,7 @@ func (p *Hops) Report(r probers.PathReport, begins []probers.LossPoint, name fun
 			continue
 		}
 		ttl := append(p.labels[:len(p.labels):len(p.labels)], strconv.Itoa(int(h.TTL)))
-		p.count(ttl, int(h.TTL), tally{h.Tried(), h.Lost, h.Received, h.Sum})
+		p.count(ttl, h)
 		for _, addr := range h.Current {
 			p.p.info.WithLabelValues(append(ttl[:len(ttl):len(ttl)], addr.String(), name(addr))...).Set(1)
 		}
@@ -109,17 +111,18 @@ func (p *Hops) Report(r probers.PathReport, begins []probers.LossPoint, name fun
 
 // count adds what is new at a hop. The round-trip time is that of the new
 // answers: a mean since the start would hide what is slow now.
-func (p *Hops) count(labels []string, ttl int, now tally) {
-	for len(p.known) <= ttl {
+func (p *Hops) count(labels []string, h probers.HopReport) {
+	for len(p.known) <= int(h.TTL) {
 		p.known = append(p.known, tally{})
 	}
-	before := p.known[ttl]
+	before := p.known[h.TTL]
+	now := tallyOf(h, before)
 	p.p.sent.WithLabelValues(labels...).Add(float64(now.sent - min(before.sent, now.sent)))
 	p.p.lost.WithLabelValues(labels...).Add(float64(now.lost - min(before.lost, now.lost)))
-	if mean, ok := now.mean(before); ok {
-		p.p.rtt.WithLabelValues(labels...).Set(mean.Seconds())
+	if now.mean > 0 && h.Recent.Lost < h.Recent.Tried {
+		p.p.rtt.WithLabelValues(labels...).Set(now.mean.Seconds())
 	}
-	p.known[ttl] = now
+	p.known[h.TTL] = now
 }
 
 func addressOf(a netip.Addr) string {

@@ -13,10 +13,11 @@ import (
 )
 
 // hopReport is the report of a path of one hop, which has answered so often, in so
-// long altogether.
-func hopReport(answers uint64, took time.Duration) probers.PathReport {
+// long altogether, and of the last ten probes lost so many.
+func hopReport(answers uint64, took time.Duration, lost int) probers.PathReport {
 	return probers.PathReport{Hops: []probers.HopReport{{
 		TTL: 1, Tally: probers.Tally{Sent: answers + 1, Received: answers, Lost: 1}, Sum: took,
+		Recent: probers.Loss{Tried: 10, Lost: lost},
 	}}}
 }
 
@@ -27,11 +28,12 @@ func TestTheTimeOfAHopIsThatOfTheLatestCycle(t *testing.T) {
 		reports []probers.PathReport
 		want    string // the value, "" for no series
 	}{
-		{"nothing has answered", []probers.PathReport{hopReport(0, 0)}, ""},
-		{"the first cycle", []probers.PathReport{hopReport(4, 8*ms)}, "0.002"},
-		{"the hop has become slow", []probers.PathReport{hopReport(1000, 1000*ms), hopReport(1002, 1100*ms)}, "0.05"},
-		{"the hop has become silent", []probers.PathReport{hopReport(4, 8*ms), hopReport(4, 8*ms)}, ""},
-		{"the hop answers again", []probers.PathReport{hopReport(4, 8*ms), hopReport(4, 8*ms), hopReport(5, 9*ms)}, "0.001"},
+		{"nothing has answered", []probers.PathReport{hopReport(0, 0, 10)}, ""},
+		{"the first cycle", []probers.PathReport{hopReport(4, 8*ms, 0)}, "0.002"},
+		{"the hop has become slow", []probers.PathReport{hopReport(1000, 1000*ms, 0), hopReport(1002, 1100*ms, 0)}, "0.05"},
+		{"the hop limits its answers", []probers.PathReport{hopReport(4, 8*ms, 0), hopReport(4, 8*ms, 9)}, "0.002"},
+		{"the hop has become silent", []probers.PathReport{hopReport(4, 8*ms, 0), hopReport(4, 8*ms, 10)}, ""},
+		{"the hop answers again", []probers.PathReport{hopReport(4, 8*ms, 0), hopReport(4, 8*ms, 10), hopReport(5, 9*ms, 9)}, "0.001"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -43,7 +45,7 @@ func TestTheTimeOfAHopIsThatOfTheLatestCycle(t *testing.T) {
 			want := ""
 			if tt.want != "" {
 				want = `
-# HELP podnet_path_hop_rtt_seconds Mean round-trip time to the hop over the answers of the latest cycle, all flows together. No series: it did not answer in that cycle.
+# HELP podnet_path_hop_rtt_seconds Mean round-trip time to the hop over the answers of the latest cycle that it answered in, all flows together. No series: it answered none of the last probes that the judgement of loss looks at.
 # TYPE podnet_path_hop_rtt_seconds gauge
 podnet_path_hop_rtt_seconds{family="ipv4",peer_node="n2",ttl="1",vantage="pod"} ` + tt.want + "\n"
 			}
