@@ -62,7 +62,8 @@ type Peer struct {
 	Self          bool         // this node
 }
 
-// Peers tells which nodes the mesh has now, this node among them.
+// Peers tells which nodes the mesh has now, this node among them. A list that
+// was returned does not change: another mesh is another list.
 type Peers interface {
 	Peers() []Peer
 }

@@ -21,7 +21,9 @@ import (
 //
 // A namespace that never tracked a connection has entries 0 and no counters:
 // most pods. Once it has tracked one its counters are there for as long as it
-// lives, and were 0 before.
+// lives, and were 0 before. Of a pod of which little is reported there are
+// entries and limit while its table is more than a quarter full, and counters
+// of dropped packets that are not 0.
 //
 // Source: /proc/sys/net/netfilter for entries and limit, and nfnetlink's
 // IPCTNL_MSG_CT_GET_STATS_CPU for the counters (kernel:
@@ -44,6 +46,7 @@ type Conntrack struct {
 type conntrackCounter struct {
 	attribute uint16
 	desc      *prometheus.Desc
+	loss      bool // each is a packet, or an entry, that was dropped
 }
 
 // NewConntrack returns a Conntrack for the namespaces that h lists.
@@ -59,15 +62,15 @@ func NewConntrack(h *Handles) *Conntrack {
 		limit: desc("limit",
 			"Connections that the network namespace may track (net.netfilter.nf_conntrack_max); at the limit packets of new ones are dropped."),
 		counters: []conntrackCounter{
-			{2, desc("found_total", "Lookups that found an entry; the kernel counts only those for a new tuple that was taken.")},
-			{4, desc("invalid_total", "Packets that could not be tracked because they belong to no known connection or are malformed.")},
-			{9, desc("insert_failed_total", "Entries that were not inserted because another packet had inserted the same one meanwhile: the packet is dropped.")},
-			{10, desc("drop_total", "Packets that were dropped because no entry could be made: the table is full, or memory is short.")},
-			{11, desc("early_drop_total", "Entries that were removed before their time to make room in a full table.")},
-			{12, desc("error_total", "Packets that could not be tracked because their ICMP or transport header is in error.")},
-			{13, desc("search_restart_total", "Lookups that were begun again because the table was resized meanwhile.")},
-			{14, desc("clash_resolve_total", "Inserts that raced with another packet of the same connection and were resolved without loss.")},
-			{15, desc("chain_too_long_total", "Entries that were not inserted because their hash chain is too long: the packet is dropped.")},
+			{2, desc("found_total", "Lookups that found an entry; the kernel counts only those for a new tuple that was taken."), false},
+			{4, desc("invalid_total", "Packets that could not be tracked because they belong to no known connection or are malformed."), false},
+			{9, desc("insert_failed_total", "Entries that were not inserted because another packet had inserted the same one meanwhile: the packet is dropped."), true},
+			{10, desc("drop_total", "Packets that were dropped because no entry could be made: the table is full, or memory is short."), true},
+			{11, desc("early_drop_total", "Entries that were removed before their time to make room in a full table."), true},
+			{12, desc("error_total", "Packets that could not be tracked because their ICMP or transport header is in error."), false},
+			{13, desc("search_restart_total", "Lookups that were begun again because the table was resized meanwhile."), false},
+			{14, desc("clash_resolve_total", "Inserts that raced with another packet of the same connection and were resolved without loss."), false},
+			{15, desc("chain_too_long_total", "Entries that were not inserted because their hash chain is too long: the packet is dropped."), true},
 		},
 	}
 }
@@ -115,11 +118,17 @@ func (c *Conntrack) collect(ch chan<- prometheus.Metric, ns Namespace) error {
 	if err != nil {
 		return err
 	}
-	ch <- prometheus.MustNewConstMetric(c.entries, prometheus.GaugeValue, float64(table.entries), name)
+	brief := c.handles.brief(ns)
+	said := !brief || table.entries > table.limit/4
+	if said {
+		ch <- prometheus.MustNewConstMetric(c.entries, prometheus.GaugeValue, float64(table.entries), name)
+	}
 	if !ok {
 		return nil
 	}
-	ch <- prometheus.MustNewConstMetric(c.limit, prometheus.GaugeValue, float64(table.limit), name)
+	if said {
+		ch <- prometheus.MustNewConstMetric(c.limit, prometheus.GaugeValue, float64(table.limit), name)
+	}
 
 	answer, err := c.handles.query(ns, netfilter, conntrackRequest())
 	if err != nil {
@@ -133,7 +142,7 @@ func (c *Conntrack) collect(ch chan<- prometheus.Metric, ns Namespace) error {
 		return nil
 	}
 	for _, counter := range c.counters {
-		if n, ok := counters[counter.attribute]; ok {
+		if n, ok := counters[counter.attribute]; ok && (!brief || counter.loss && n > 0) {
 			ch <- prometheus.MustNewConstMetric(counter.desc, prometheus.CounterValue, float64(n), name)
 		}
 	}

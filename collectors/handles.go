@@ -26,6 +26,12 @@ var errGone = errors.New("network namespace is gone")
 // any more loses its handles at the next scrape, or, when nobody scrapes,
 // within the interval of [Handles.Run].
 type Handles struct {
+	// Brief tells of which pods only little is reported: their interface and
+	// whether it is up, and of everything else what went wrong, once it did.
+	// A node has a hundred pods, and what they send and receive is counted by
+	// others. Nil: of none. It is set before the first scrape.
+	Brief func(namespace, pod string) bool
+
 	namespaces Namespaces
 
 	mu   sync.Mutex
@@ -72,6 +78,13 @@ func (h *Handles) Close() {
 		closeAll(kinds)
 	}
 	h.open = nil
+}
+
+// brief tells whether little is to be reported of a namespace.
+func (h *Handles) brief(ns Namespace) bool { return !ns.Node && h.briefPod(ns.Namespace, ns.Pod) }
+
+func (h *Handles) briefPod(namespace, pod string) bool {
+	return h.Brief != nil && h.Brief(namespace, pod)
 }
 
 // list returns the namespaces as they are now, and closes the handles of all

@@ -9,6 +9,10 @@ import (
 // Interface reports the interfaces of the node and of its pods, all but the
 // loopback. There are 13 series per interface.
 //
+// Of a pod of which little is reported the end in the node's namespace says
+// which interface it is and whether it is up; counters of errors and drops, at
+// either end, appear when they are not 0. That is 2 series.
+//
 // Source: rtnetlink, RTM_GETLINK. Counters start when the interface is made.
 type Interface struct {
 	handles *Handles
@@ -88,8 +92,13 @@ func (c *Interface) Collect(ch chan<- prometheus.Metric) error {
 	c.nsids.keep(t.alive())
 	for _, ns := range t.namespaces {
 		for _, l := range t.links[ns.Inode] {
-			if !l.loopback {
-				c.collect(ch, ns, l, t.relate(ns, l, c.nsids))
+			if l.loopback {
+				continue
+			}
+			if r := t.relate(ns, l, c.nsids); c.brief(ns, l, r) {
+				c.collectBrief(ch, ns, l, r)
+			} else {
+				c.collect(ch, ns, l, r)
 			}
 		}
 	}
@@ -97,6 +106,43 @@ func (c *Interface) Collect(ch chan<- prometheus.Metric) error {
 		return fmt.Errorf("interface: %w", err)
 	}
 	return nil
+}
+
+// brief tells whether an interface belongs to a pod of which little is
+// reported. The port of a bridge whose other end is in a namespace that nobody
+// lists belongs to some container.
+func (c *Interface) brief(ns Namespace, l link, r relation) bool {
+	if !ns.Node {
+		return c.handles.brief(ns)
+	}
+	if r.peerPod != "" {
+		return c.handles.briefPod(r.peerNamespace, r.peerPod)
+	}
+	return c.handles.Brief != nil && r.peer == "" && r.master != "" && l.peerNetns >= 0
+}
+
+// collectBrief reports which interface it is and whether it is up, unless the
+// other end says so, and what went wrong on it.
+func (c *Interface) collectBrief(ch chan<- prometheus.Metric, ns Namespace, l link, r relation) {
+	labels := []string{l.name, ns.Namespace, ns.Pod}
+	for _, counter := range []struct {
+		desc *prometheus.Desc
+		n    uint64
+	}{
+		{c.receive.errors, l.receive.errors}, {c.receive.drops, l.receive.drops},
+		{c.transmit.errors, l.transmit.errors}, {c.transmit.drops, l.transmit.drops},
+	} {
+		if counter.n > 0 {
+			ch <- prometheus.MustNewConstMetric(counter.desc, prometheus.CounterValue, float64(counter.n), labels...)
+		}
+	}
+	if !l.adminUp {
+		ch <- prometheus.MustNewConstMetric(c.adminUp, prometheus.GaugeValue, 0, labels...)
+	}
+	if ns.Node || r.peer == "" {
+		ch <- prometheus.MustNewConstMetric(c.up, prometheus.GaugeValue, float64(number(l.adminUp && l.carrier)), labels...)
+		c.identify(ch, labels, l, r)
+	}
 }
 
 func (c *Interface) collect(ch chan<- prometheus.Metric, ns Namespace, l link, r relation) {
@@ -119,7 +165,11 @@ func (c *Interface) collect(ch chan<- prometheus.Metric, ns Namespace, l link, r
 	gauge(c.adminUp, number(l.adminUp))
 	counter(c.carrierChanges, uint64(l.carrierChanges))
 	gauge(c.mtu, l.mtu)
+	c.identify(ch, labels, l, r)
+}
 
+// identify reports what the interface is.
+func (c *Interface) identify(ch chan<- prometheus.Metric, labels []string, l link, r relation) {
 	kind := l.kind
 	if kind == "" {
 		kind = "device"

@@ -12,7 +12,10 @@ import (
 
 // Qdisc reports the queues in front of the interfaces of the node and of its
 // pods: one root qdisc per device, 4 series each. A device without a queue
-// (noqueue: veths, bridges, tunnels as they are made) has none.
+// (noqueue: veths, bridges, tunnels as they are made) has none. Those that a
+// node has one of for every pod, a veth or ifb that limits a pod's rate, and
+// those of pods of which little is reported, are reported once they have
+// dropped a packet, and while packets wait in them.
 //
 // The root's figures cover its children: a classful qdisc counts what its
 // classes drop and hold, and mq and mqprio add up their queues. The kernel
@@ -76,7 +79,9 @@ func (c *Qdisc) collect(ch chan<- prometheus.Metric, ns Namespace) error {
 		return err
 	}
 	for _, l := range links {
-		if q, ok := queues[l.index]; ok {
+		q, ok := queues[l.index]
+		ofPod := c.handles.brief(ns) || c.handles.Brief != nil && (l.kind == "veth" || l.kind == "ifb")
+		if ok && (!ofPod || q.drops > 0 || q.backlogPackets > 0) {
 			c.report(ch, q, l.name, ns.Namespace, ns.Pod, q.kind)
 		}
 	}

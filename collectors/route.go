@@ -10,7 +10,9 @@ import (
 )
 
 // Route reports what the routing tables say about the addresses of every peer
-// of the mesh, this node among them, seen from the node and from its endpoint.
+// that is probed, this node among them, seen from the node and from its
+// endpoint. A pod sends everything one way as a rule, so that from the endpoint
+// only what has no route is reported.
 // A lookup stands for a packet that the namespace sends itself, so policy
 // rules for marks and incoming interfaces do not take part.
 //
@@ -53,7 +55,7 @@ func NewRoute(h *Handles, peers Peers, endpoint func(Namespace) bool) *Route {
 		endpoint: endpoint,
 		now:      time.Now,
 		lookup: prometheus.NewDesc(prometheus.BuildFQName(namespace, "", "route_lookup"),
-			"1 for what the routing table of the vantage (the node, or its endpoint pod) says about the peer's node or pod address. "+
+			"1 for what the routing table of the vantage (the node, or its endpoint pod) says about the peer's node or pod address; of the endpoint only what is not ok. "+
 				"result: ok, default (a pod's address is reached by the node's default route only), no_route, unreachable, blackhole or prohibit. "+
 				"device: the interface it goes out of, several with a comma if the route has several paths, empty if there is none.",
 			[]string{"peer_node", "target_kind", "vantage", "family", "result", "device"}, nil),
@@ -67,6 +69,9 @@ func (c *Route) Describe(ch chan<- *prometheus.Desc) { ch <- c.lookup }
 func (c *Route) Collect(ch chan<- prometheus.Metric) error {
 	lookups, err := c.lookups()
 	for _, l := range lookups {
+		if l.vantage == "pod" && l.result == routeOK {
+			continue
+		}
 		ch <- prometheus.MustNewConstMetric(c.lookup, prometheus.GaugeValue, 1,
 			l.peerNode, l.targetKind, l.vantage, l.family, string(l.result), l.device)
 	}

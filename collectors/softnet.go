@@ -9,7 +9,8 @@ import (
 )
 
 // Softnet reports, per CPU, how the kernel's receive backlog keeps up. The
-// backlog belongs to the machine and not to a network namespace.
+// backlog belongs to the machine and not to a network namespace. With more than
+// 16 CPUs they are added up, as cpu "all".
 //
 // Source: /proc/net/softnet_stat, one line per online CPU, hexadecimal
 // columns (kernel: net/core/net-procfs.c). The counters start at boot. The
@@ -52,12 +53,35 @@ func (c *Softnet) Collect(ch chan<- prometheus.Metric) error {
 	if err != nil {
 		return fmt.Errorf("softnet: %w", err)
 	}
+	several := len(stats) > maxSoftnetCPUs
+	if several {
+		stats = addSoftnet(stats)
+	}
 	for _, s := range stats {
 		cpu := strconv.FormatUint(uint64(s.Index), 10)
+		if several {
+			cpu = "all"
+		}
 		ch <- prometheus.MustNewConstMetric(c.processed, prometheus.CounterValue, float64(s.Processed), cpu)
 		ch <- prometheus.MustNewConstMetric(c.dropped, prometheus.CounterValue, float64(s.Dropped), cpu)
 		ch <- prometheus.MustNewConstMetric(c.squeezed, prometheus.CounterValue, float64(s.TimeSqueezed), cpu)
 		ch <- prometheus.MustNewConstMetric(c.backlog, prometheus.GaugeValue, float64(s.SoftnetBacklogLen), cpu)
 	}
 	return nil
+}
+
+// maxSoftnetCPUs is how many CPUs have series of their own: a machine may have
+// hundreds.
+const maxSoftnetCPUs = 16
+
+// addSoftnet returns the sum of all.
+func addSoftnet(stats []procfs.SoftnetStat) []procfs.SoftnetStat {
+	var sum procfs.SoftnetStat
+	for _, s := range stats {
+		sum.Processed += s.Processed
+		sum.Dropped += s.Dropped
+		sum.TimeSqueezed += s.TimeSqueezed
+		sum.SoftnetBacklogLen += s.SoftnetBacklogLen
+	}
+	return []procfs.SoftnetStat{sum}
 }

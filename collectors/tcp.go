@@ -19,6 +19,8 @@ import (
 // namespace (kernel: net/ipv4/proc.c, net/ipv6/proc.c), which count since the
 // namespace was made. The counters of TCP are of both address families; those
 // of UDP are the sums of both.
+//
+// Of a pod of which little is reported a counter appears when it is not 0.
 type TCP struct {
 	handles  *Handles
 	counters []transportCounter
@@ -29,6 +31,10 @@ type TCP struct {
 type transportCounter struct {
 	desc    *prometheus.Desc
 	sources []string // group and name, as in the file
+
+	// Only of pods that are reported in full: in time it is more than 0 in
+	// nearly every pod, and nothing is lost by it.
+	fullOnly bool
 }
 
 // NewTCP returns a TCP for the namespaces that h lists.
@@ -39,6 +45,8 @@ func NewTCP(h *Handles) *TCP {
 			sources: sources,
 		}
 	}
+	noPorts := counter("udp_no_ports_total", "UDP datagrams that were dropped because no socket is bound to their port.", "UdpNoPorts", "Udp6NoPorts")
+	noPorts.fullOnly = true
 	return &TCP{
 		handles: h,
 		buffers: sync.Pool{New: func() any { b := make([]byte, 16<<10); return &b }},
@@ -48,7 +56,7 @@ func NewTCP(h *Handles) *TCP {
 			counter("tcp_listen_drops_total", "Connections that a listener dropped, because of a full accept queue or for any other reason.", "TcpExtListenDrops"),
 			counter("udp_receive_buffer_errors_total", "UDP datagrams that were dropped because the socket's receive buffer was full.", "UdpRcvbufErrors", "Udp6RcvbufErrors"),
 			counter("udp_send_buffer_errors_total", "UDP datagrams that were not sent because the socket's send buffer was full.", "UdpSndbufErrors", "Udp6SndbufErrors"),
-			counter("udp_no_ports_total", "UDP datagrams that were dropped because no socket is bound to their port.", "UdpNoPorts", "Udp6NoPorts"),
+			noPorts,
 		},
 	}
 }
@@ -69,12 +77,18 @@ func (c *TCP) Collect(ch chan<- prometheus.Metric) error {
 		if err != nil {
 			return err
 		}
+		brief := c.handles.brief(ns)
 		for _, counter := range c.counters {
+			if brief && counter.fullOnly {
+				continue
+			}
 			sum := 0.0
 			for _, source := range counter.sources {
 				sum += float64(stats[source])
 			}
-			ch <- prometheus.MustNewConstMetric(counter.desc, prometheus.CounterValue, sum, ns.Namespace, ns.Pod)
+			if sum > 0 || !brief {
+				ch <- prometheus.MustNewConstMetric(counter.desc, prometheus.CounterValue, sum, ns.Namespace, ns.Pod)
+			}
 		}
 		return nil
 	})

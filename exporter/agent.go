@@ -231,6 +231,7 @@ func (a *agent) apply() {
 
 	nodes, states := chosen(a.cfg, a.node, a.snapshot.Nodes)
 	a.names.set(a.snapshot, a.node, nodes)
+	a.view.setProbed(nodes)
 	a.prober.Peers(states)
 	a.prober.Zones(zonePairs(self.Zone, a.node, nodes))
 	a.board.set(boardPeers(nodes, a.node))
@@ -309,11 +310,13 @@ func zonePairs(zone, self string, nodes []discovery.Node) map[string]string {
 	return pairs
 }
 
-// meshView is the mesh as the collectors see it.
+// meshView is the mesh as the collectors see it. Its Peers are the nodes that
+// this one probes, itself among them.
 type meshView struct {
-	mu    sync.Mutex
-	peers []collectors.Peer
-	self  discovery.Pod // this node's endpoint
+	mu     sync.Mutex
+	all    []collectors.Peer // every node of the mesh
+	probed []collectors.Peer
+	self   discovery.Pod // this node's endpoint
 }
 
 func (v *meshView) set(s discovery.Snapshot, self string) {
@@ -325,7 +328,7 @@ func (v *meshView) set(s discovery.Snapshot, self string) {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.peers = peers
+	v.all = peers
 	if own, ok := s.Node(self); ok {
 		v.self = own.Endpoint.Pod
 	}
@@ -335,5 +338,32 @@ func (v *meshView) set(s discovery.Snapshot, self string) {
 func (v *meshView) Peers() []collectors.Peer {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.peers
+	return v.probed
+}
+
+// setProbed takes the nodes of the mesh that are probed.
+func (v *meshView) setProbed(nodes []discovery.Node) {
+	names := make(map[string]bool, len(nodes))
+	for _, n := range nodes {
+		names[n.Name] = true
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.probed = nil
+	for _, p := range v.all {
+		if names[p.Node] {
+			v.probed = append(v.probed, p)
+		}
+	}
+}
+
+// wholeMesh is the view whose Peers are all nodes: packets of all of them may
+// die here.
+type wholeMesh struct{ view *meshView }
+
+// Peers implements [collectors.Peers].
+func (w wholeMesh) Peers() []collectors.Peer {
+	w.view.mu.Lock()
+	defer w.view.mu.Unlock()
+	return w.view.all
 }

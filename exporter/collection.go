@@ -28,8 +28,13 @@ func newCollection(cfg *config.Config, namespaces collectors.Namespaces, view *m
 	if err != nil {
 		return nil, fmt.Errorf("collectors: %w", err)
 	}
+	if cfg.Collectors.Pods == config.PodsBrief {
+		c.handles.Brief = view.brief
+	}
 	if cfg.Collectors.Drops.Enabled {
-		c.drops, err = drops.New(drops.Options{Namespaces: namespaces, Peers: view, ResponderPort: cfg.Probes.TCP.Port})
+		c.drops, err = drops.New(drops.Options{
+			Namespaces: namespaces, Peers: wholeMesh{view}, ResponderPort: cfg.Probes.TCP.Port, Brief: c.handles.Brief,
+		})
 		if err != nil {
 			return nil, fmt.Errorf("collectors: %w", err)
 		}
@@ -85,6 +90,14 @@ func (c *collection) refresh() {
 // vantage reports whether probes are sent from the namespace: the node's own,
 // or its endpoint's.
 func (v *meshView) vantage(ns collectors.Namespace) bool { return ns.Node || v.endpoint(ns) }
+
+// brief reports whether little is to be reported of a pod: of all but the
+// endpoint.
+func (v *meshView) brief(namespace, pod string) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return namespace != v.self.Namespace || pod != v.self.Name
+}
 
 // endpoint reports whether the namespace is that of this node's endpoint.
 func (v *meshView) endpoint(ns collectors.Namespace) bool {

@@ -30,9 +30,15 @@ type Options struct {
 	Namespaces    collectors.Namespaces
 	Peers         collectors.Peers
 	ResponderPort uint16 // where probes go over TCP and UDP; 0 means 9798
-	MaxSeries     int    // of each of the two metrics; 0 means 400
-	BTF           string // type information of the kernel; "" means that of the running one
-	Symbols       string // addresses of the kernel's functions; "" means /proc/kallsyms
+	MaxDrops      int    // series of podnet_drops_total; 0 means 120
+	MaxProbeDrops int    // series of podnet_probe_drops_total; 0 means 200
+
+	// Brief tells of which pods benign drops are not told apart by pod, device
+	// and protocol, but only by reason. Nil: of none.
+	Brief func(namespace, pod string) bool
+
+	BTF     string // type information of the kernel; "" means that of the running one
+	Symbols string // addresses of the kernel's functions; "" means /proc/kallsyms
 }
 
 // Collector reports the drops that were counted since it was made. It is safe
@@ -96,8 +102,14 @@ func newCollector(options Options) (*Collector, error) {
 	if options.ResponderPort == 0 {
 		options.ResponderPort = 9798
 	}
-	if options.MaxSeries == 0 {
-		options.MaxSeries = 400
+	if options.MaxDrops == 0 {
+		options.MaxDrops = 120
+	}
+	if options.MaxProbeDrops == 0 {
+		options.MaxProbeDrops = 200
+	}
+	if options.Brief == nil {
+		options.Brief = func(string, string) bool { return false }
 	}
 	if options.Symbols == "" {
 		options.Symbols = "/proc/kallsyms"
@@ -109,8 +121,8 @@ func newCollector(options Options) (*Collector, error) {
 		addresses: ownAddresses,
 		scope:     newScope(),
 		mesh:      newMesh(),
-		drops:     newTable[kernelDropKey](options.MaxSeries, 2),
-		probes:    newTable[kernelProbeKey](options.MaxSeries, 1),
+		drops:     newTable[kernelDropKey](options.MaxDrops, 2),
+		probes:    newTable[kernelProbeKey](options.MaxProbeDrops, 1),
 		last:      time.Now(),
 		dropDesc: prometheus.NewDesc("podnet_drops_total",
 			"Packets that the kernel dropped in this node's network namespaces, by the reason that it gives and what class of reason that is. A packet that is segmented later counts once.",

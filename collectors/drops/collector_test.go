@@ -139,6 +139,52 @@ func TestCollector(t *testing.T) {
 	}
 }
 
+// In a pod of which little is reported only what is no healthy end of a
+// packet is told apart.
+func TestBenignDropsOfABriefPodShareASeries(t *testing.T) {
+	on := testCluster()
+	on.namespaces = append(on.namespaces, collectors.Namespace{Inode: 300, Namespace: "shop", Pod: "web"})
+	c, k := newFake(t, on)
+	c.options.Brief = func(_, pod string) bool { return pod == "web" }
+	c.reasons.names[11] = "TCP_CLOSE"
+	k.drops = []entry[kernelDropKey]{
+		{kernelDropKey{Netns: 300, Ifindex: 1, Reason: 11, Protocol: 2}, 4},
+		{kernelDropKey{Netns: 300, Ifindex: 0, Reason: 11, Protocol: 2}, 3},
+		{kernelDropKey{Netns: 300, Ifindex: 1, Reason: 12, Protocol: 2}, 2},
+		{kernelDropKey{Netns: 200, Ifindex: 1, Reason: 11, Protocol: 2}, 1},
+	}
+	c.collect(t)
+	want := map[string]uint64{
+		"TCP_CLOSE benign - - - -":                    7,
+		"NETFILTER_DROP policy tcp eth0 shop web":     2,
+		"TCP_CLOSE benign tcp eth0 podnet endpoint-1": 1,
+	}
+	if diff := cmp.Diff(want, values(c.drops)); diff != "" {
+		t.Errorf("series (-want +got):\n%s", diff)
+	}
+}
+
+// A mesh of thousands of nodes is not gone through every second.
+func TestRefreshWithoutAChangeAsksTheKernelForNothing(t *testing.T) {
+	on := testCluster()
+	c, k := newFake(t, on)
+	c.collect(t)
+	clear(k.nodes)
+	if err := c.Refresh(); err != nil {
+		t.Fatal(err)
+	}
+	if len(k.nodes) != 0 {
+		t.Errorf("addresses set again although nothing changed: %v", k.nodes)
+	}
+	on.peers = append(on.peers[:len(on.peers):len(on.peers)], collectors.Peer{Node: "n3", NodeAddresses: addresses("10.1.0.3")})
+	if err := c.Refresh(); err != nil {
+		t.Fatal(err)
+	}
+	if len(k.nodes) != 1 {
+		t.Errorf("addresses set after a node joined: %v; want its own only", k.nodes)
+	}
+}
+
 func TestKernelKnowsNamespacesAndAddresses(t *testing.T) {
 	on := testCluster()
 	c, k := newFake(t, on)

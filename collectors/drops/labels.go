@@ -18,7 +18,11 @@ func (c *Collector) update(counted counts) error {
 func (c *Collector) dropLabels(k kernelDropKey) []string {
 	reason := c.reasons.name(k.Reason)
 	device, namespace, pod := c.where(k.Netns, k.Ifindex)
-	return []string{reason, string(classOfPacket(reason, k.Multicast)), protocolName(kernelProtocol(k.Protocol)), device, namespace, pod}
+	class := classOfPacket(reason, k.Multicast)
+	if class == benign && pod != "" && c.options.Brief(namespace, pod) {
+		return []string{reason, string(class), "", "", "", ""}
+	}
+	return []string{reason, string(class), protocolName(kernelProtocol(k.Protocol)), device, namespace, pod}
 }
 
 // probeLabels returns the values of the labels of podnet_probe_drops_total.

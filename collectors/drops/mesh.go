@@ -2,7 +2,9 @@ package drops
 
 import (
 	"net/netip"
+	"slices"
 	"time"
+	"unsafe"
 
 	"github.com/podnet-exporter/podnet_exporter/collectors"
 )
@@ -15,6 +17,10 @@ type mesh struct {
 	numbers   map[string]uint32
 	addresses map[netip.Addr]uint32
 	last      uint32
+
+	// What sync was given last.
+	peers []collectors.Peer
+	own   []netip.Addr
 }
 
 // node is one node of the mesh.
@@ -33,8 +39,28 @@ func newMesh() *mesh {
 
 // sync gives the program the addresses that were added, and takes away those
 // that are gone. An address that two nodes claim is the later one's. own are
-// further addresses of this node, from which its probes may be sent.
+// further addresses of this node, from which its probes may be sent. It is
+// called every second, and does nothing unless the lists are others than
+// before.
 func (m *mesh) sync(peers []collectors.Peer, own []netip.Addr, now time.Time, k counter) error {
+	if sameList(peers, m.peers) && slices.Equal(own, m.own) {
+		return nil
+	}
+	if err := m.change(peers, own, now, k); err != nil {
+		return err
+	}
+	m.peers, m.own = peers, slices.Clone(own)
+	return nil
+}
+
+// sameList tells whether two lists are one and the same. Lists of peers are not
+// changed once they were returned.
+func sameList(a, b []collectors.Peer) bool {
+	return len(a) == len(b) && unsafe.SliceData(a) == unsafe.SliceData(b)
+}
+
+// change is sync for lists that changed.
+func (m *mesh) change(peers []collectors.Peer, own []netip.Addr, now time.Time, k counter) error {
 	there := make(map[uint32]bool, len(peers))
 	addresses := make(map[netip.Addr]uint32, len(own)+4*len(peers))
 	for _, p := range peers {

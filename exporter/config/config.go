@@ -49,6 +49,10 @@ func (k KubernetesDiscovery) Enabled() bool { return k != KubernetesDiscovery{} 
 type Mesh struct {
 	FullMeshLimit int `yaml:"full_mesh_limit"` // up to so many nodes, every node probes every other
 	Peers         int `yaml:"peers"`           // above it, so many nodes per node
+
+	// Visit is for how long each of the other nodes is probed in its turn; 0: it
+	// is not.
+	Visit time.Duration `yaml:"visit"`
 }
 
 // Probes is what is sent to each peer.
@@ -94,6 +98,7 @@ type PathProbe struct {
 	Protocol string        `yaml:"protocol"` // udp, tcp or icmp
 	Flows    int           `yaml:"flows"`
 	MaxTTL   int           `yaml:"max_ttl"`
+	Peers    int           `yaml:"peers"` // paths to so many of the peers are measured
 }
 
 // PMTUProbe is a search for the largest packet that reaches a peer.
@@ -101,6 +106,7 @@ type PMTUProbe struct {
 	Enabled  bool          `yaml:"enabled"`
 	Interval time.Duration `yaml:"interval"` // from one search to the next
 	Timeout  time.Duration `yaml:"timeout"`  // of one of its probes
+	Peers    int           `yaml:"peers"`    // for so many of the peers
 }
 
 // Responder is what answers the probes of others on the node's own addresses.
@@ -120,7 +126,17 @@ type Collectors struct {
 	TCP       Collector `yaml:"tcp"`
 	Route     Collector `yaml:"route"`
 	Drops     Collector `yaml:"drops"`
+
+	// Pods is how much is reported of the pods besides the endpoint: brief or
+	// full.
+	Pods string `yaml:"pods"`
 }
+
+// The values of collectors.pods.
+const (
+	PodsBrief = "brief" // their interface, whether it is up, and what went wrong
+	PodsFull  = "full"  // everything, some 30 series per pod
+)
 
 // Collector is one source.
 type Collector struct {
@@ -133,16 +149,16 @@ func Default() *Config {
 	on := Collector{Enabled: true}
 	return &Config{
 		Node: nodeName(),
-		Mesh: Mesh{FullMeshLimit: 32, Peers: 16},
+		Mesh: Mesh{FullMeshLimit: 17, Peers: 16, Visit: 5 * time.Second},
 		Probes: Probes{
 			ICMP: ICMPProbe{Enabled: true, Interval: time.Second, Timeout: 800 * time.Millisecond, Size: 64},
 			TCP:  TCPProbe{Enabled: true, Interval: time.Second, Timeout: 800 * time.Millisecond, Port: 9798},
 			UDP:  UDPProbe{Enabled: true, Interval: time.Second, Timeout: 800 * time.Millisecond, Port: 9798, Flows: 16},
-			Path: PathProbe{Enabled: true, Interval: 10 * time.Second, Timeout: 2 * time.Second, Protocol: "udp", Flows: 4, MaxTTL: 16},
-			PMTU: PMTUProbe{Enabled: true, Interval: 15 * time.Second, Timeout: 500 * time.Millisecond},
+			Path: PathProbe{Enabled: true, Interval: 10 * time.Second, Timeout: 2 * time.Second, Protocol: "udp", Flows: 4, MaxTTL: 16, Peers: 8},
+			PMTU: PMTUProbe{Enabled: true, Interval: 15 * time.Second, Timeout: 500 * time.Millisecond, Peers: 8},
 		},
 		Responder:  Responder{Enabled: true, Listen: ":9798"},
-		Collectors: Collectors{Interface: on, Conntrack: on, Softnet: on, Qdisc: on, Sockets: on, TCP: on, Route: on, Drops: on},
+		Collectors: Collectors{Interface: on, Conntrack: on, Softnet: on, Qdisc: on, Sockets: on, TCP: on, Route: on, Drops: on, Pods: PodsBrief},
 	}
 }
 

@@ -16,6 +16,7 @@ const (
 	minInterval = 10 * time.Millisecond // shorter, and a thousand targets would be a flood
 	maxInterval = 10 * time.Minute
 	minTimeout  = time.Millisecond
+	minVisit    = time.Second
 	minPeers    = 8 // so many neighbours of the ring probe every node
 	maxPeers    = 256
 	maxFullMesh = 1024
@@ -44,6 +45,9 @@ func (c *Config) check(reject func(path, text string)) {
 	}
 	between("mesh.full_mesh_limit", c.Mesh.FullMeshLimit, 0, maxFullMesh)
 	between("mesh.peers", c.Mesh.Peers, minPeers, maxPeers)
+	if v := c.Mesh.Visit; v != 0 && (v < minVisit || v > maxInterval) {
+		reject("mesh.visit", fmt.Sprintf("%s is out of range; allowed: 0, and %s to %s", short(v), short(minVisit), short(maxInterval)))
+	}
 	between("probes.icmp.size", c.Probes.ICMP.Size, minSize, maxSize)
 	between("probes.tcp.port", int(c.Probes.TCP.Port), 1, 65535)
 	checkPace(reject, "probes.icmp", c.Probes.ICMP.Interval, c.Probes.ICMP.Timeout)
@@ -52,12 +56,17 @@ func (c *Config) check(reject func(path, text string)) {
 	checkPace(reject, "probes.udp", c.Probes.UDP.Interval, c.Probes.UDP.Timeout)
 	between("probes.path.flows", c.Probes.Path.Flows, 1, 16)
 	between("probes.path.max_ttl", c.Probes.Path.MaxTTL, 1, 64)
+	between("probes.path.peers", c.Probes.Path.Peers, 1, maxFullMesh)
+	between("probes.pmtu.peers", c.Probes.PMTU.Peers, 1, maxFullMesh)
 	if p := c.Probes.Path.Protocol; p != "udp" && p != "tcp" && p != "icmp" {
 		reject("probes.path.protocol", fmt.Sprintf("unknown protocol %q; allowed: udp, tcp, icmp", p))
 	}
 	checkPace(reject, "probes.path", c.Probes.Path.Interval, c.Probes.Path.Timeout)
 	checkPace(reject, "probes.pmtu", c.Probes.PMTU.Interval, c.Probes.PMTU.Timeout)
 	checkPace(reject, "probes.tcp", c.Probes.TCP.Interval, c.Probes.TCP.Timeout)
+	if p := c.Collectors.Pods; p != PodsBrief && p != PodsFull {
+		reject("collectors.pods", fmt.Sprintf("unknown value %q; allowed: brief, full", p))
+	}
 	if err := checkListen(c.Responder.Listen); err != nil {
 		reject("responder.listen", err.Error())
 	}
