@@ -25,7 +25,7 @@ KUBERNETES := $(addprefix bin/kubernetes/,kube-apiserver kube-controller-manager
 CNI        := $(addprefix bin/cni/,bridge host-local loopback portmap)
 E2E_TOOLS  := $(KUBERNETES) $(CNI) bin/etcd bin/prometheus-kubernetes bin/alertmanager
 
-.PHONY: help demo build test test-integration lint generate generate-check bench faults fuzz compat clean tools e2e e2e-up e2e-down e2e-tools
+.PHONY: help demo build image test test-integration lint generate generate-check bench faults fuzz compat clean tools e2e e2e-up e2e-down e2e-tools
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' Makefile
@@ -36,6 +36,13 @@ demo: build tools ## a cluster out of network namespaces breaks, and a page says
 build: ## ./podnet_exporter, one static binary
 	@echo "building ./podnet_exporter $(VERSION)"
 	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o podnet_exporter ./exporter
+
+# Which platforms the image is for: --platform OS/ARCHITECTURE, more than once.
+IMAGE_FLAGS ?=
+
+image: ## dist/podnet_exporter.tar, a container image for amd64 and arm64, made without a container engine
+	@go run ./deploy/image --version '$(VERSION)' --revision '$(REVISION)' --created '$(DATE)' \
+		--ldflags '$(LDFLAGS)' --output dist/podnet_exporter.tar $(IMAGE_FLAGS)
 
 tools: $(TOOLS) ## what the lab and the tests run, into ./bin (minutes the first time)
 
@@ -86,7 +93,8 @@ e2e-down: ## remove it
 	@go run ./deploy/e2e down
 
 e2e-tools: $(E2E_TOOLS) ## what it is made of, into ./bin (10 minutes the first time)
-	@command -v containerd runc iptables >/dev/null || apt-get install -y --no-install-recommends containerd runc iptables
+	@command -v containerd >/dev/null && command -v runc >/dev/null && command -v iptables >/dev/null || \
+		 apt-get install -y --no-install-recommends containerd runc iptables
 
 clean: ## remove what was built, the lab and the cluster
 	@if [[ $$(id -u) == 0 ]]; then go run ./deploy/lab down; go run ./deploy/e2e down; fi
