@@ -134,6 +134,7 @@ func (a *agent) run(ctx context.Context, hup <-chan struct{}) error {
 		case now := <-ticker.C:
 			a.board.judge(now)
 			a.collectors.Load().refresh()
+			a.follow(a.view.own())
 			for _, v := range a.vantages {
 				v.publish(now)
 			}
@@ -227,7 +228,7 @@ func (a *agent) apply() {
 	}
 	a.view.set(a.snapshot, a.node)
 	a.namespaces.Set(localPods(self))
-	a.vantages[vantagePod].setPath(self.Endpoint.Netns)
+	a.follow(self.Endpoint.Pod)
 
 	nodes, states := chosen(a.cfg, a.node, a.snapshot.Nodes)
 	a.names.set(a.snapshot, a.node, nodes)
@@ -236,6 +237,12 @@ func (a *agent) apply() {
 	a.prober.Zones(zonePairs(self.Zone, a.node, nodes))
 	a.board.set(boardPeers(nodes, a.node))
 	a.setTargets(meshTargets(a.cfg, len(a.key) > 0, nodes), a.courses(nodes))
+}
+
+// follow makes the pod vantage that of this node's endpoint, whose namespace
+// is another one after its pod was replaced.
+func (a *agent) follow(endpoint discovery.Pod) {
+	a.vantages[vantagePod].setPath(a.namespaces.Path(endpoint))
 }
 
 // setTargets starts and stops probing so that exactly the wanted targets run.
@@ -332,6 +339,13 @@ func (v *meshView) set(s discovery.Snapshot, self string) {
 	if own, ok := s.Node(self); ok {
 		v.self = own.Endpoint.Pod
 	}
+}
+
+// own returns this node's endpoint.
+func (v *meshView) own() discovery.Pod {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.self
 }
 
 // Peers implements [collectors.Peers].

@@ -11,6 +11,7 @@ import (
 	"github.com/podnet-exporter/podnet_exporter/collectors/drops"
 	"github.com/podnet-exporter/podnet_exporter/exporter/config"
 	"github.com/podnet-exporter/podnet_exporter/exporter/discovery"
+	"github.com/podnet-exporter/podnet_exporter/exporter/netns"
 )
 
 // collection is the collectors that one configuration asks for.
@@ -22,7 +23,7 @@ type collection struct {
 
 // newCollection makes the enabled collectors. This is the table of collectors:
 // adding one is one line here.
-func newCollection(cfg *config.Config, namespaces collectors.Namespaces, view *meshView, log *slog.Logger) (*collection, error) {
+func newCollection(cfg *config.Config, namespaces *netns.Table, view *meshView, log *slog.Logger) (*collection, error) {
 	c := &collection{handles: collectors.NewHandles(namespaces)}
 	proc, err := procfs.NewDefaultFS()
 	if err != nil {
@@ -46,7 +47,7 @@ func newCollection(cfg *config.Config, namespaces collectors.Namespaces, view *m
 		enabled   bool
 		collector collectors.Collector
 	}{
-		{"namespaces", true, collectors.NewNetworkNamespaces(namespaces)},
+		{"namespaces", true, collectors.NewNetworkNamespaces(namespaces, namespaces)},
 		{"interface", cfg.Collectors.Interface.Enabled, collectors.NewInterface(c.handles)},
 		{"conntrack", cfg.Collectors.Conntrack.Enabled, collectors.NewConntrack(c.handles)},
 		{"softnet", cfg.Collectors.Softnet.Enabled, collectors.NewSoftnet(proc)},
@@ -131,13 +132,7 @@ func (a *agent) replaceCollectors(ctx context.Context, cfg *config.Config) error
 	return nil
 }
 
-// localPods returns the pods of this node whose namespaces are known.
+// localPods returns the pods of this node, its endpoint first.
 func localPods(self discovery.Node) []discovery.Pod {
-	var pods []discovery.Pod
-	for _, p := range append([]discovery.Pod{self.Endpoint.Pod}, self.Pods...) {
-		if p.Netns != "" {
-			pods = append(pods, p)
-		}
-	}
-	return pods
+	return append([]discovery.Pod{self.Endpoint.Pod}, self.Pods...)
 }

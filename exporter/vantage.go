@@ -65,7 +65,8 @@ func newEngine(key []byte) (schedule.Engine, error) {
 	return e, nil
 }
 
-// setPath says where the namespace is found. Takes effect within vantageCheck.
+// setPath says where the namespace is found; "" if it is not. Takes effect
+// within vantageCheck. Another path to the same namespace changes nothing.
 func (v *vantage) setPath(path string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -127,7 +128,7 @@ func (v *vantage) runOnce(ctx context.Context) error {
 		case err := <-ended:
 			return err
 		case <-ticker.C:
-			if v.moved(path, ns.Inode()) {
+			if v.moved(ns.Inode()) {
 				cancel()
 				return <-ended
 			}
@@ -135,15 +136,11 @@ func (v *vantage) runOnce(ctx context.Context) error {
 	}
 }
 
-// moved reports whether the vantage's namespace is not the one that path and
-// inode name any more.
-func (v *vantage) moved(path string, inode uint64) bool {
+// moved reports whether the namespace is not the one of that inode any more.
+func (v *vantage) moved(inode uint64) bool {
 	v.mu.Lock()
-	wanted := v.path
+	path := v.path
 	v.mu.Unlock()
-	if wanted != path {
-		return true
-	}
 	if v.own {
 		return false
 	}
@@ -227,13 +224,13 @@ func (v *vantage) up() bool {
 }
 
 // errNoNamespace is why a pod vantage does not run on a node without a pod.
-var errNoNamespace = errors.New("discovery knows no network namespace of this node's endpoint")
+var errNoNamespace = errors.New("no network namespace of this node's endpoint is known")
 
 // hint says what a person can do about a vantage that does not work.
 func hint(err error) string {
 	switch {
 	case errors.Is(err, errNoNamespace):
-		return "give the node an endpoint with its netns in the discovery file"
+		return "is the endpoint pod running on this node? The agent finds it among the node's processes, for which it needs hostPID and CAP_SYS_PTRACE; a discovery file has to give the endpoint a netns"
 	case errors.Is(err, fs.ErrNotExist):
 		return "is the endpoint pod running on this node?"
 	case errors.Is(err, fs.ErrPermission):

@@ -6,12 +6,10 @@ import (
 	"io/fs"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -108,8 +106,7 @@ func TestOpenRefusesWhatIsNoNamespace(t *testing.T) {
 	}
 }
 
-// childPath tells the test binary to be the child of
-// TestDoWithoutCapabilityNamesIt.
+// childPath tells the test binary to be the child of a test.
 const childPath = "NETNS_TEST_PATH"
 
 func TestDoWithoutCapabilityNamesIt(t *testing.T) {
@@ -122,19 +119,8 @@ func TestDoWithoutCapabilityNamesIt(t *testing.T) {
 		return
 	}
 	ns := sandbox(t)
-	// Descriptor 3 of the child, which has no capability: another user.
-	binary := filepath.Join(os.TempDir(), fmt.Sprintf("netns-%d.test", os.Getpid()))
-	copyFile(t, os.Args[0], binary)
-	child := exec.Command(binary, "-test.run=^TestDoWithoutCapabilityNamesIt$", "-test.v")
-	child.Env = append(os.Environ(), childPath+"=/proc/self/fd/3")
-	child.ExtraFiles = []*os.File{ns.file}
-	child.Dir = "/"
-	child.SysProcAttr = &syscall.SysProcAttr{Credential: nobody()}
-	out, err := child.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	if !strings.Contains(string(out), "needs CAP_SYS_ADMIN") {
+	out := asNobody(t, "TestDoWithoutCapabilityNamesIt", ns.file)
+	if !strings.Contains(out, "needs CAP_SYS_ADMIN") {
 		t.Errorf("without capabilities:\n%s\nwant it to say what is needed", out)
 	}
 }

@@ -1,8 +1,11 @@
 package netns
 
 import (
+	"fmt"
 	"io"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"runtime"
 	"syscall"
 	"testing"
@@ -76,6 +79,24 @@ func inode(t *testing.T, path string) uint64 {
 
 // nobody is a user without any capability.
 func nobody() *syscall.Credential { return &syscall.Credential{Uid: 65534, Gid: 65534} }
+
+// asNobody runs a test of this binary as a user without any capability, and
+// returns what it prints. The file is its descriptor 3, and its childPath.
+func asNobody(t *testing.T, test string, files ...*os.File) string {
+	t.Helper()
+	binary := filepath.Join(os.TempDir(), fmt.Sprintf("netns-%d.test", os.Getpid()))
+	copyFile(t, os.Args[0], binary)
+	child := exec.Command(binary, "-test.run=^"+test+"$", "-test.v")
+	child.Env = append(os.Environ(), childPath+"=/proc/self/fd/3")
+	child.ExtraFiles = files
+	child.Dir = "/"
+	child.SysProcAttr = &syscall.SysProcAttr{Credential: nobody()}
+	out, err := child.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return string(out)
+}
 
 // copyFile makes a copy that everybody may run, and removes it after the test.
 func copyFile(t *testing.T, from, to string) {

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,29 +18,31 @@ import (
 const checkInterval = time.Second
 
 // Table lists the network namespaces of this node: its own, which is that of
-// the process, and those of its pods that it was told of. It implements
-// [collectors.Namespaces].
+// the process, and those of its pods that it was told of, by a path or by
+// their UID. It implements [collectors.Namespaces].
 //
 // It holds open no namespace, so that it keeps none alive. A pod whose path is
-// gone is not listed; it is logged when it goes and when it is back. Two pods
-// with one namespace are listed once, and a pod in the node's namespace
-// (hostNetwork) not at all.
+// gone is not listed; it is logged when it goes and when it is back. A pod that
+// has a UID is listed while it has a process. Two pods with one namespace are
+// listed once, and a pod in the node's namespace (hostNetwork) not at all.
 type Table struct {
 	log *slog.Logger
 	now func() time.Time
 
 	mu      sync.Mutex
 	own     uint64 // inode of the node's namespace, 0 until it was read
-	pods    []discovery.Pod
-	checked time.Time // zero: the list is out of date
+	told    []discovery.Pod
+	pods    []discovery.Pod // that have a path or a UID, once each
+	checked time.Time       // zero: the list is out of date
 	list    []collectors.Namespace
 	missing map[discovery.Pod]bool // was logged
 	closed  bool
+	byUID   *podFinder
 }
 
 // NewTable returns a Table with the node's own namespace only.
 func NewTable(log *slog.Logger) *Table {
-	return &Table{log: log, now: time.Now, missing: map[discovery.Pod]bool{}}
+	return &Table{log: log, now: time.Now, missing: map[discovery.Pod]bool{}, byUID: newPodFinder(procRoot)}
 }
 
 // Close makes the list empty for good.
@@ -50,14 +53,17 @@ func (t *Table) Close() error {
 	return nil
 }
 
-// Set tells which pods there are. Pods without a path are left out.
+// Set tells which pods there are. Pods without a path or a UID are left out.
 func (t *Table) Set(pods []discovery.Pod) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.pods = nil
+	if slices.Equal(pods, t.told) {
+		return
+	}
+	t.told, t.pods = slices.Clone(pods), nil
 	known := make(map[discovery.Pod]bool, len(pods))
 	for _, p := range pods {
-		if p.Netns != "" && !known[p] {
+		if (p.Netns != "" || p.UID != "") && !known[p] {
 			known[p] = true
 			t.pods = append(t.pods, p)
 		}
@@ -67,6 +73,7 @@ func (t *Table) Set(pods []discovery.Pod) {
 			delete(t.missing, p)
 		}
 	}
+	t.byUID.set(t.pods, t.now())
 	t.checked = time.Time{}
 }
 
@@ -75,14 +82,20 @@ func (t *Table) Set(pods []discovery.Pod) {
 func (t *Table) List() []collectors.Namespace {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closed {
-		return nil
-	}
-	if now := t.now(); t.checked.IsZero() || now.Sub(t.checked) >= checkInterval {
+	t.refresh()
+	return t.list
+}
+
+// refresh is called with the lock held.
+func (t *Table) refresh() {
+	now := t.now()
+	switch {
+	case t.closed:
+	case t.checked.IsZero() || now.Sub(t.checked) >= checkInterval:
+		t.byUID.refresh(now)
 		t.list = t.look()
 		t.checked = now
 	}
-	return t.list
 }
 
 // look makes the list anew; earlier ones may still be in use.
@@ -97,22 +110,34 @@ func (t *Table) look() []collectors.Namespace {
 	}
 	names := map[[2]string]bool{}
 	for _, p := range t.pods {
-		inode, err := Inode(p.Netns)
-		t.report(p, err)
+		path, inode := t.find(p)
 		name := [2]string{p.Namespace, p.Name}
-		if err != nil || listed[inode] || names[name] {
+		if path == "" || listed[inode] || names[name] {
 			continue
 		}
 		listed[inode], names[name] = true, true
 		list = append(list, collectors.Namespace{
 			Inode:     inode,
-			Path:      p.Netns,
+			Path:      path,
 			Namespace: p.Namespace,
 			Pod:       p.Name,
-			Do:        func(f func() error) error { return doAt(p.Netns, inode, f) },
+			Do:        func(f func() error) error { return doAt(path, inode, f) },
 		})
 	}
 	return list
+}
+
+// find returns where the network namespace of a pod is; "" if there is none.
+func (t *Table) find(p discovery.Pod) (path string, inode uint64) {
+	if p.Netns == "" {
+		return t.byUID.find(p.UID)
+	}
+	inode, err := Inode(p.Netns)
+	t.report(p, err)
+	if err != nil {
+		return "", 0
+	}
+	return p.Netns, inode
 }
 
 // report logs the begin and the end of a pod's namespace being missing.
