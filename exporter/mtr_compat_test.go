@@ -71,7 +71,11 @@ func playMtrPacket(s *mtrScenario) {
 		if strings.Contains(a.addr, ":") {
 			family = "ip-6"
 		}
-		fmt.Printf("%s %s %s %s round-trip-time %d\n", words[0], a.what, family, a.addr, a.microseconds)
+		fmt.Printf("%s %s %s %s round-trip-time %d", words[0], a.what, family, a.addr, a.microseconds)
+		if a.mpls != "" {
+			fmt.Printf(" mpls %s", a.mpls)
+		}
+		fmt.Println()
 	}
 }
 

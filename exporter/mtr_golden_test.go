@@ -30,15 +30,17 @@ type mtrScenario struct {
 }
 
 // mtrAnswer is [address, microseconds, what], where what is a word of
-// mtr-packet: reply, ttl-expired or no-route.
+// mtr-packet: reply, ttl-expired or no-route; and optionally a stack of MPLS
+// labels, as mtr-packet writes it: label, class, bottom and TTL of each.
 type mtrAnswer struct {
 	addr         string
 	microseconds int
 	what         string
+	mpls         string
 }
 
 func (a *mtrAnswer) UnmarshalJSON(b []byte) error {
-	return json.Unmarshal(b, &[]any{&a.addr, &a.microseconds, &a.what})
+	return json.Unmarshal(b, &[]any{&a.addr, &a.microseconds, &a.what, &a.mpls})
 }
 
 // answer returns the n-th answer, from 0, at a TTL; nil if there is none.
@@ -101,6 +103,10 @@ func mtrGoldens() []mtrGolden {
 		{"report-silent", "silent", "-r -n", true},
 		{"report-names", "local", "-r", false},
 		{"report-wide-names", "local", "-w -b", false},
+		{"report-mpls", "mpls", "-r -n -e", true},
+		{"report-mpls-as", "mpls", "-r -n -e -z", true},
+		{"json-mpls", "mpls", "-j -n -e", false},
+		{"csv-mpls", "mpls", "-C -n -e", false},
 		{"json", "mixed", "-j -n", false},
 		{"json-fields", "mixed", "-j -n -o LSRD_NBAWVJMX", false},
 		{"json-options", "mixed", "-j -n -z -Q 16 -s 100 -B 18", false},
@@ -149,6 +155,13 @@ func (e *scriptedEngine) Send(p probers.Probe) {
 		r.Reason, r.ICMP = probers.TTLExceeded, probers.ICMPError{From: r.From, Type: 11}
 	case "no-route":
 		r.Reason, r.ICMP = probers.NetUnreachable, probers.ICMPError{From: r.From, Type: 3}
+	}
+	for stack := strings.Split(a.mpls, ","); len(stack) >= 4; stack = stack[4:] {
+		var n [4]int
+		for i := range n {
+			n[i], _ = strconv.Atoi(stack[i])
+		}
+		r.MPLS = append(r.MPLS, probers.MPLSLabel{Label: uint32(n[0]), Class: uint8(n[1]), Bottom: n[2] == 1, TTL: uint8(n[3])})
 	}
 	e.ready = append(e.ready, r)
 }

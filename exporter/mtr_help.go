@@ -17,7 +17,8 @@ What is shown
  -C, --csv                  comma separated values, after -c cycles
  -x, --xml                  XML, after -c cycles
  -l, --raw                  a line per event: x HOP SEQ sent, h HOP ADDRESS,
-                            d HOP NAME, p HOP MICROSECONDS SEQ answered
+                            d HOP NAME, p HOP MICROSECONDS SEQ answered,
+                            with -e m HOP LABEL CLASS BOTTOM TTL
  -p, --split                a line per hop whenever it changes
  -n, --no-dns               addresses instead of names
  -b, --show-ips             names and addresses
@@ -28,7 +29,7 @@ What is shown
                             I as in RFC 1889 (16 times the estimate), space
  -y, --ipinfo N             a fact about each address, 0 to 4; and
  -z, --aslookup             its AS number: both show ???, nothing is looked up
- -e, --mpls                 accepted; MPLS labels are not read
+ -e, --mpls                 MPLS labels that routers tell of; not in JSON, CSV, XML
      --displaymode N        accepted
 
 How it is measured
@@ -44,8 +45,8 @@ How it is measured
  -L, --localport N          source port of UDP, 1024 to 65535
  -s, --psize N              size of the packets in bytes, headers included (64);
                             negative: random, up to N
- -B, --bitpattern N         accepted, and shown in JSON and XML; packets carry a
-                            pattern of their own, by which answers are checked
+ -B, --bitpattern N         every byte of the payload behind its first 16, 0 to
+                            255 (0); above, or negative: one at random. Not of TCP
  -Q, --tos N                type of service, or traffic class, 0 to 255
  -f, --first-ttl N          the first hop (1)
  -m, --max-ttl N            the last hop (30)

@@ -23,6 +23,9 @@ const (
 	plain       = "\x1b[0m"
 )
 
+// liveLabel is a line of a label stack on the terminal.
+const liveLabel = "    [MPLS: Lbl %d TC %d S %d TTL %d]"
+
 // mtrLiveView redraws a table on a terminal.
 type mtrLiveView struct {
 	run      *mtrRun
@@ -97,8 +100,10 @@ func (v *mtrLiveView) lines(width int, now time.Time) []string {
 	}
 	for _, h := range run.report.Hops {
 		lines = append(lines, v.row(h, names, fields))
+		lines = append(lines, o.labels(liveLabel, latest(h))...)
 		for _, a := range others(h) {
 			lines = append(lines, "    "+cut(run.label(a.Addr), names))
+			lines = append(lines, o.labels(liveLabel, a)...)
 		}
 	}
 	lines = append(lines, "")

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -49,7 +50,7 @@ type mtrOptions struct {
 	MaxTTL     int
 	MaxUnknown int
 	Size       int // of the IP packet in bytes; negative: random up to that
-	Pattern    int // of the payload, 0 to 255; negative: random
+	Pattern    int // every byte of the payload behind its first 16, 0 to 255; negative: one at random
 	TOS        int
 	Mark       uint32
 	Interface  string
@@ -87,6 +88,11 @@ const mtrMinSize = 28
 // will be used: in the network namespace of the calling thread.
 func (o mtrOptions) traceFrom() (probers.TraceOptions, error) {
 	t := probers.TraceOptions{Device: o.Interface, Mark: o.Mark, TOS: uint8(o.TOS), LocalPort: uint16(o.LocalPort)}
+	pattern := byte(o.Pattern)
+	if o.Pattern < 0 {
+		pattern = byte(rand.IntN(256))
+	}
+	t.Pattern = &pattern
 	if o.Interface != "" {
 		if _, err := net.InterfaceByName(o.Interface); err != nil {
 			return t, fmt.Errorf("no such interface: %s", o.Interface)

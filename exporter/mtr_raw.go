@@ -49,7 +49,7 @@ func (v *mtrRawView) answered(r probers.Result) {
 	}
 	delete(v.sequences, r.Tag)
 	hop, from := int(uint8(r.Tag))-1, mtrAnswerer(r)
-	v.host(hop, from)
+	v.host(hop, from, r.MPLS)
 	if name := v.run.names.of(from); name != "" && !v.named[hop] {
 		v.named[hop] = true
 		fmt.Fprintf(v.out, "d %d %s\n", hop, name)
@@ -60,7 +60,7 @@ func (v *mtrRawView) answered(r probers.Result) {
 
 // host shows the address of a hop when it is another than before; when it is
 // one that the hop never had, twice, as mtr does.
-func (v *mtrRawView) host(hop int, from netip.Addr) {
+func (v *mtrRawView) host(hop int, from netip.Addr, labels []probers.MPLSLabel) {
 	if v.last[hop] == from {
 		return
 	}
@@ -69,10 +69,20 @@ func (v *mtrRawView) host(hop int, from netip.Addr) {
 	}
 	if !v.addrs[hop][from] {
 		v.addrs[hop][from] = true
-		fmt.Fprintf(v.out, "h %d %s\n", hop, from)
+		v.address(hop, from, labels)
 	}
 	v.last[hop] = from
+	v.address(hop, from, labels)
+}
+
+func (v *mtrRawView) address(hop int, from netip.Addr, labels []probers.MPLSLabel) {
 	fmt.Fprintf(v.out, "h %d %s\n", hop, from)
+	if !v.run.options.MPLS {
+		return
+	}
+	for _, l := range labels {
+		fmt.Fprintf(v.out, "m %d %d %d %d %d\n", hop, l.Label, l.Class, bit(l.Bottom), l.TTL)
+	}
 }
 
 func (v *mtrRawView) redraw(func() probers.PathReport) {}

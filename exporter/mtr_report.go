@@ -57,13 +57,64 @@ func writeMtrReport(w io.Writer, run *mtrRun) {
 			line = fmt.Sprintf(" %2d. %s%-*s", h.TTL, o.ipInfoText(), names, run.label(h.Addr))
 		}
 		fmt.Fprintln(w, columns(line, offset(line), fields, func(f mtrField) string { return f.text(h) }))
+		writeLines(w, o.reportedLabels(latest(h)))
 		for _, a := range others(h) {
 			fmt.Fprintf(w, "        %-*s\n", names, run.label(a.Addr))
 			if o.IPInfo >= 0 {
 				fmt.Fprintf(w, "     %s%s\n", o.ipInfoText(), run.label(a.Addr))
 			}
+			writeLines(w, o.reportedLabels(a))
 		}
 	}
+}
+
+// reportedLabels returns the label stack of an answer as -e shows it in a report.
+// mtr shows it only beside the facts of -z and -y, and the bottom of the stack
+// as the character of that number with a u behind it.
+func (o mtrOptions) reportedLabels(a probers.HopAddr) []string {
+	switch {
+	case o.Strict && o.IPInfo < 0:
+		return nil
+	case o.Strict:
+		return o.labels("       [MPLS: Lbl %d TC %d S %cu TTL %d]", a)
+	}
+	return o.labels("       [MPLS: Lbl %d TC %d S %d TTL %d]", a)
+}
+
+// labels returns the label stack of an answer, a line for each, if -e asks for
+// it.
+func (o mtrOptions) labels(format string, a probers.HopAddr) []string {
+	if !o.MPLS {
+		return nil
+	}
+	var lines []string
+	for _, l := range a.MPLS {
+		lines = append(lines, fmt.Sprintf(format, l.Label, l.Class, bit(l.Bottom), l.TTL))
+	}
+	return lines
+}
+
+func bit(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
+}
+
+func writeLines(w io.Writer, lines []string) {
+	for _, l := range lines {
+		fmt.Fprintln(w, l)
+	}
+}
+
+// latest returns who answered at a hop last.
+func latest(h probers.HopReport) probers.HopAddr {
+	for _, a := range h.Addrs {
+		if a.Addr == h.Addr {
+			return a
+		}
+	}
+	return probers.HopAddr{}
 }
 
 // others returns who else answered at a hop than the one who did so last.

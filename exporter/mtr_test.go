@@ -21,11 +21,14 @@ import (
 func TestOutputOfEvents(t *testing.T) {
 	for _, tt := range []struct{ file, args string }{
 		{"raw", "-l -n"}, {"split", "-p -n"}, {"report-2-decimals", "-r -n --loss-decimals 2"}, {"report-silent-ours", "-r -n"},
+		{"report-mpls-ours", "-r -n -e"}, {"raw-mpls", "-l -n -e"},
 	} {
 		t.Run(tt.file, func(t *testing.T) {
 			scenario := "mixed"
-			if tt.file == "report-silent-ours" {
-				scenario = "silent"
+			for _, other := range []string{"silent", "mpls"} {
+				if strings.Contains(tt.file, other) {
+					scenario = other
+				}
 			}
 			s := readMtrScenario(t, scenario)
 			got, _ := runScenario(t, s, mtrGolden{args: tt.args}.arguments(s))
@@ -42,8 +45,8 @@ func TestOutputOfEvents(t *testing.T) {
 }
 
 func TestMtrExplains(t *testing.T) {
-	ttlExceeded := func(addr string) mtrAnswer { return mtrAnswer{addr, 1000, "ttl-expired"} }
-	reply := mtrAnswer{"192.0.2.99", 2000, "reply"}
+	ttlExceeded := func(addr string) mtrAnswer { return mtrAnswer{addr, 1000, "ttl-expired", ""} }
+	reply := mtrAnswer{"192.0.2.99", 2000, "reply", ""}
 	repeat := func(a mtrAnswer, n, lost int) (answers []*mtrAnswer) {
 		for i := range n {
 			if i < lost {
@@ -74,7 +77,7 @@ func TestMtrExplains(t *testing.T) {
 		{"nothing comes through", [][]*mtrAnswer{repeat(ttlExceeded("10.0.0.1"), 100, 0), repeat(reply, 100, 100)}, "-r", []string{
 			"LOSS BEGINS at hop 2 behind 10.0.0.1: nothing comes back from there or beyond",
 		}},
-		{"a router has no route", [][]*mtrAnswer{repeat(ttlExceeded("10.0.0.1"), 100, 0), repeat(mtrAnswer{"10.0.0.2", 1000, "no-route"}, 100, 0)}, "-r", []string{
+		{"a router has no route", [][]*mtrAnswer{repeat(ttlExceeded("10.0.0.1"), 100, 0), repeat(mtrAnswer{"10.0.0.2", 1000, "no-route", ""}, 100, 0)}, "-r", []string{
 			"hop 2 (10.0.0.2) answers: network unreachable (ICMP type 3 code 0)",
 		}},
 	}

@@ -135,11 +135,25 @@ func (e *Engine) takeICMP(s *icmpSocket, i int, now moment) {
 	}
 	rx := s.stamp(i)
 	if !m.reply {
-		e.refusal(f, Result{Reason: reasonOfICMP(m.error, s.is6), ICMP: m.error, From: m.error.From}, rx, now)
+		e.refusal(f, Result{Reason: reasonOfICMP(m.error, s.is6), ICMP: m.error, From: m.error.From, MPLS: m.labels}, rx, now)
 		return
 	}
-	intact := stamped && s.icmpLength(i) == f.size && patternHolds(m.payload)
+	intact := stamped && s.icmpLength(i) == f.size && e.holds(f, m.payload)
 	e.reply(f, Result{Reason: verdictOn(f, m.from, intact), From: m.from}, rx, now)
+}
+
+// holds says whether the payload of a reply is what its probe's was, behind the
+// stamp.
+func (e *Engine) holds(f *flight, payload []byte) bool {
+	if !f.traced || e.Trace.Pattern == nil {
+		return patternHolds(payload)
+	}
+	for _, b := range payload[probeStamp:] {
+		if b != *e.Trace.Pattern {
+			return false
+		}
+	}
+	return true
 }
 
 // probeOf returns the probe that a message belongs to, nil if to none of this

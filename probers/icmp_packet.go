@@ -116,6 +116,7 @@ type icmpMessage struct {
 	sequence uint16     // of an echo
 	payload  []byte     // from the probe stamp on: of a reply all that was captured, of an error what was quoted
 	segment  segment    // of UDP and TCP
+	labels   []MPLSLabel
 }
 
 // parseICMP4 reads an IPv4 packet as a raw socket gives it. It is false for
@@ -136,7 +137,7 @@ func parseICMP4(b []byte) (icmpMessage, bool) {
 			return icmpMessage{}, false
 		}
 		m, ok := parseQuote(quoted, protocol, echoRequest4)
-		m.from, m.to = from, to
+		m.from, m.to, m.labels = from, to, parseMPLS(b, false)
 		m.error = ICMPError{From: from, Type: b[0], Code: b[1]}
 		if b[0] == unreachable4 && b[1] == fragNeeded4 {
 			m.error.MTU = int(binary.BigEndian.Uint16(b[6:]))
@@ -165,6 +166,9 @@ func parseICMP6(b []byte) (icmpMessage, bool) {
 		}
 		m, ok := parseQuote(quoted, protocol, echoRequest6)
 		m.to = to
+		if b[0] == unreachable6 || b[0] == timeExceeded6 {
+			m.labels = parseMPLS(b, true)
+		}
 		m.error = ICMPError{Type: b[0], Code: b[1]}
 		if b[0] == packetTooBig6 {
 			m.error.MTU = int(binary.BigEndian.Uint32(b[4:]))

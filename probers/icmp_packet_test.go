@@ -3,6 +3,8 @@ package probers
 import (
 	"encoding/binary"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // request4 and request6 are echo requests of an engine as a router sees them.
@@ -114,5 +116,75 @@ func FuzzParseControl(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c := parseControl(b)
 		offender(c.from)
+	})
+}
+
+// withExtensions returns an ICMP header, 128 bytes of an original datagram, and
+// extensions with the given objects. length is what the header says of the
+// datagram's length; 0 is nothing, as of routers before RFC 4884.
+func withExtensions(header []byte, lengthAt int, length byte, objects ...byte) []byte {
+	b := append(header[:icmpHeader:icmpHeader], make([]byte, quotedAtLeast)...)
+	b[lengthAt] = length
+	extension := append([]byte{0x20, 0, 0, 0}, objects...)
+	binary.BigEndian.PutUint16(extension[2:], checksum(extension))
+	return append(b, extension...)
+}
+
+func TestParseMPLS(t *testing.T) {
+	header4, header6 := []byte{timeExceeded4, 0, 0, 0, 0, 0, 0, 0}, []byte{timeExceeded6, 0, 0, 0, 0, 0, 0, 0}
+	stack := []byte{0, 12, mplsClass, incomingStack, 0x05, 0xdc, 0xf0, 1, 0, 1, 0x0b, 0xff}
+	want := []MPLSLabel{{Label: 24015, TTL: 1}, {Label: 16, Class: 5, Bottom: true, TTL: 255}}
+	another := []byte{0, 8, 2, 1, 1, 2, 3, 4}
+	broken := withExtensions(header4, 5, 32, stack...)
+	broken[len(broken)-1]++
+	unsummed := withExtensions(header4, 5, 32, stack...)
+	unsummed[8+128+2], unsummed[8+128+3] = 0, 0
+	tests := []struct {
+		name string
+		b    []byte
+		is6  bool
+		want []MPLSLabel
+	}{
+		{"IPv4", withExtensions(header4, 5, 32, stack...), false, want},
+		{"IPv6", withExtensions(header6, 4, 16, stack...), true, want},
+		{"a router that does not say where the extensions begin", withExtensions(header4, 5, 0, stack...), false, want},
+		{"behind another object", withExtensions(header4, 5, 32, append(another, stack...)...), false, want},
+		{"another object only", withExtensions(header4, 5, 32, another...), false, nil},
+		{"no checksum", unsummed, false, want},
+		{"a wrong checksum", broken, false, nil},
+		{"no extensions", append(header4, make([]byte, 200)...), false, nil},
+		{"a datagram that is too short to be followed by any", withExtensions(header4, 5, 7, stack...), false, nil},
+		{"a length beyond the packet", withExtensions(header4, 5, 255, stack...), false, nil},
+		{"an object that is longer than the packet", withExtensions(header4, 5, 32, 0, 200, 1, 1), false, nil},
+		{"an object without a length", withExtensions(header4, 5, 32, 0, 0, 1, 1), false, nil},
+		{"nothing", nil, false, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, parseMPLS(tt.b, tt.is6)); diff != "" {
+				t.Errorf("labels (-want +got):\n%s", diff)
+			}
+			for i := range tt.b { // cut short anywhere
+				parseMPLS(tt.b[:i], tt.is6)
+			}
+		})
+	}
+}
+
+func FuzzParseMPLS(f *testing.F) {
+	stack := []byte{0, 12, mplsClass, incomingStack, 0x05, 0xdc, 0xf0, 1, 0, 1, 0x0b, 0xff}
+	f.Add(withExtensions([]byte{timeExceeded4, 0, 0, 0, 0, 0, 0, 0}, 5, 32, stack...), false)
+	f.Add(withExtensions([]byte{timeExceeded6, 0, 0, 0, 0, 0, 0, 0}, 4, 16, stack...), true)
+	f.Add(withExtensions([]byte{timeExceeded4, 0, 0, 0, 0, 0, 0, 0}, 5, 0, append([]byte{0, 4, 2, 1}, stack...)...), false)
+	f.Fuzz(func(t *testing.T, b []byte, is6 bool) {
+		labels := parseMPLS(b, is6)
+		if len(labels) > mostLabels {
+			t.Errorf("%d labels", len(labels))
+		}
+		for _, l := range labels {
+			if l.Label >= 1<<20 || l.Class > 7 {
+				t.Errorf("label %+v", l)
+			}
+		}
 	})
 }

@@ -86,7 +86,7 @@ func (f *pathFlow) add(ttl int, serial uint16, r Result, cycle int) bool {
 		}
 		h.done(r, from, f.options.To.Addr())
 	}
-	if from.IsValid() && h.answers.saw(from) {
+	if from.IsValid() && h.answers.saw(from, r.MPLS) {
 		f.change(cycle)
 	}
 	return true

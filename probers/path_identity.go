@@ -18,6 +18,7 @@ const shortest = 4
 type HopAddr struct {
 	Addr  netip.Addr
 	Count uint64
+	MPLS  []MPLSLabel // label stack of its latest answer that had one, outermost first
 }
 
 // mostAddresses is how many addresses of a hop are remembered. A hop with more
@@ -36,10 +37,10 @@ type hopIdentity struct {
 	before  int          // and from its predecessor before that
 }
 
-// saw takes the address of an answer. It is true when the hop has become
-// another one.
-func (d *hopIdentity) saw(a netip.Addr) bool {
-	if !d.count(a) {
+// saw takes the address of an answer, and its label stack. It is true when the
+// hop has become another one.
+func (d *hopIdentity) saw(a netip.Addr, labels []MPLSLabel) bool {
+	if !d.count(a, labels) {
 		return false
 	}
 	if a == d.last {
@@ -63,7 +64,7 @@ func (d *hopIdentity) saw(a netip.Addr) bool {
 }
 
 // count counts an address. It is false if there are too many to remember.
-func (d *hopIdentity) count(a netip.Addr) bool {
+func (d *hopIdentity) count(a netip.Addr, labels []MPLSLabel) bool {
 	i := slices.IndexFunc(d.seen, func(s HopAddr) bool { return s.Addr == a })
 	if i < 0 {
 		if len(d.seen) == mostAddresses {
@@ -73,5 +74,8 @@ func (d *hopIdentity) count(a netip.Addr) bool {
 		i = len(d.seen) - 1
 	}
 	d.seen[i].Count++
+	if labels != nil {
+		d.seen[i].MPLS = labels
+	}
 	return true
 }

@@ -174,6 +174,9 @@ func joinAddrs(a, b []HopAddr) []HopAddr {
 	for _, x := range b {
 		if i := slices.IndexFunc(joined, func(y HopAddr) bool { return x.Addr == y.Addr }); i >= 0 {
 			joined[i].Count += x.Count
+			if x.MPLS != nil {
+				joined[i].MPLS = x.MPLS
+			}
 		} else {
 			joined = append(joined, x)
 		}

@@ -133,7 +133,7 @@ func TestHopStatistics(t *testing.T) {
 		rfc += j - rfc/16
 	}
 	want := HopReport{
-		TTL: 1, Tally: Tally{Sent: 4, Received: 3, Lost: 1}, Addr: pathTarget, Addrs: []HopAddr{{pathTarget, 3}},
+		TTL: 1, Tally: Tally{Sent: 4, Received: 3, Lost: 1}, Addr: pathTarget, Addrs: []HopAddr{{Addr: pathTarget, Count: 3}},
 		Current: []netip.Addr{pathTarget}, Reached: true, Unsteady: true,
 		Last: 7 * time.Millisecond, Best: time.Millisecond, Worst: 7 * time.Millisecond, Mean: 4 * time.Millisecond, Sum: 12 * time.Millisecond,
 		StdDev: 3 * time.Millisecond, GeometricMean: time.Duration(math.Round(math.Pow(28, 1.0/3) * 1e6)),
@@ -253,7 +253,7 @@ func TestFlowsOfDifferentLengthAreNotMixed(t *testing.T) {
 	if len(hops) != 3 || hops[2].Sent != 5 || hops[2].Mean != 3*time.Millisecond || hops[1].Sent != 10 || hops[1].StdDev != 0 {
 		t.Errorf("hops %+v", hops)
 	}
-	want := []HopAddr{{pathTarget, 5}, {addrOf("10.0.3.1"), 5}}
+	want := []HopAddr{{Addr: pathTarget, Count: 5}, {Addr: addrOf("10.0.3.1"), Count: 5}}
 	if diff := cmp.Diff(want, hops[1].Addrs, cmpAddr()); diff != "" {
 		t.Errorf("addresses of hop 2 (-want +got):\n%s", diff)
 	}

@@ -79,6 +79,7 @@ type Result struct {
 	Retransmits int           // SYNs that TCP had to send again: each is a lost packet, not latency
 	ICMP        ICMPError     // the ICMP error that ended the probe, if one did
 	From        netip.Addr    // who answered, with a reply or an ICMP error; invalid if nobody did
+	MPLS        []MPLSLabel   // the label stack that the packet had at the router which sent ICMP, if that said so
 
 	// Of UDP only:
 	Delay     time.Duration // how long the responder kept the packet; not part of RTT

@@ -15,6 +15,7 @@ type TraceOptions struct {
 	Device    string     // send through this interface only (SO_BINDTODEVICE)
 	Mark      uint32     // of the packets (SO_MARK); needs CAP_NET_ADMIN
 	TOS       uint8      // type of service, or traffic class
+	Pattern   *byte      // every byte of the payload behind its first 16, which name the probe; nil: bytes that differ; not used by TraceTCP
 	LocalPort uint16     // source port of TraceUDP with Flow LocalPort % 16; other flows have ports beside it; 0: any
 }
 

@@ -48,7 +48,7 @@ func (t *tracer) write(e *Engine, f *flight, p Probe, from netip.Addr) []byte {
 	}
 	if n := t.header + f.size; n > len(t.packet) {
 		t.packet = make([]byte, n)
-		fillPattern(t.packet[t.header:])
+		t.fill(t.packet[t.header:])
 	}
 	b := t.packet[:t.header+f.size]
 	ttl := p.TTL

@@ -16,6 +16,7 @@ type tracer struct {
 	scout     int // asks the kernel for the source address of a destination
 	sources   [sourceSlots]source
 	packet    []byte // to send, with the pattern in place
+	pattern   *byte  // see TraceOptions
 	addresses sockaddr
 }
 
@@ -36,11 +37,11 @@ func openTracer(is6 bool, o TraceOptions) (*tracer, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("trace: %w", err)
 	}
-	t := &tracer{is6: is6, header: ipv4Header, sender: newSender(), scout: -1, packet: make([]byte, captured)}
+	t := &tracer{is6: is6, header: ipv4Header, sender: newSender(), scout: -1, packet: make([]byte, captured), pattern: o.Pattern}
 	if is6 {
 		t.header = ipv6Header
 	}
-	fillPattern(t.packet[t.header:])
+	t.fill(t.packet[t.header:])
 	err := t.open()
 	for _, fd := range []int{t.sender.fd, t.scout} {
 		if err == nil {
@@ -52,6 +53,16 @@ func openTracer(is6 bool, o TraceOptions) (*tracer, error) {
 		return nil, fmt.Errorf("trace: %w", err)
 	}
 	return t, nil
+}
+
+// fill fills b, an ICMP message or UDP packet, from its probe stamp on.
+func (t *tracer) fill(b []byte) {
+	fillPattern(b)
+	if t.pattern != nil {
+		for i := minICMP; i < len(b); i++ {
+			b[i] = *t.pattern
+		}
+	}
 }
 
 // open opens the sockets. Those of protocol IPPROTO_RAW take packets with
