@@ -250,6 +250,7 @@ func (a *agent) setTargets(wanted []meshTarget, courses []courseKey) {
 	sinks := make(map[meshTarget]*sink, len(wanted))
 	byVantage := make(map[string][]schedule.Target)
 	kept := make(map[metrics.Path]bool)
+	zones := make(map[string]bool)
 	for _, t := range wanted {
 		s, ok := a.targets[t]
 		if !ok {
@@ -258,7 +259,7 @@ func (a *agent) setTargets(wanted []meshTarget, courses []courseKey) {
 				peer: t.peer, at: t.at, keep: 2*t.probe.interval + t.probe.timeout,
 			}
 		}
-		sinks[t], kept[t.path] = s, true
+		sinks[t], kept[t.path.Series()], zones[t.path.PeerZone] = s, true, true
 		byVantage[t.vantage] = append(byVantage[t.vantage], t.scheduled(s))
 	}
 	measuring := make(map[courseKey]course, len(courses))
@@ -280,10 +281,11 @@ func (a *agent) setTargets(wanted []meshTarget, courses []courseKey) {
 	}
 	a.measuring = measuring
 	for t, s := range a.targets {
-		if !kept[t.path] {
+		if !kept[t.path.Series()] {
 			s.target.Forget()
 		}
 	}
+	a.recorder.KeepZones(zones)
 	a.targets = sinks
 }
 

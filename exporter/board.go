@@ -72,7 +72,7 @@ func (b *board) set(peers map[peerKey]peerState) {
 	for key, wanted := range peers {
 		p, ok := b.peers[key]
 		if !ok {
-			p = &peerState{cells: make(map[place]cell), large: make(map[largeProbe]largeCell), series: b.recorder.Peer(key.node, key.zone, key.family)}
+			p = &peerState{cells: make(map[place]cell), large: make(map[largeProbe]largeCell), series: b.recorder.Peer(key.node, key.zone, key.family, wanted.self)}
 			b.peers[key] = p
 		}
 		p.self, p.state = wanted.self, wanted.state

@@ -2,10 +2,12 @@ package main
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/podnet-exporter/podnet_exporter/exporter/config"
 	"github.com/podnet-exporter/podnet_exporter/exporter/discovery"
+	"github.com/podnet-exporter/podnet_exporter/exporter/mesh"
 	"github.com/podnet-exporter/podnet_exporter/exporter/metrics"
 	"github.com/podnet-exporter/podnet_exporter/exporter/schedule"
 	"github.com/podnet-exporter/podnet_exporter/probers"
@@ -74,23 +76,27 @@ type course interface {
 func (c *pathCourse) forget() { c.series.Forget() }
 
 // courses returns what is measured along the paths to the chosen nodes: from
-// this node to theirs, and from this node's pod to theirs.
+// this node to theirs, and from this node's pod to theirs. Paths to some of them
+// are enough: every node is measured by as many others as it measures.
 func (a *agent) courses(nodes []discovery.Node) []courseKey {
+	others := slices.DeleteFunc(slices.Clone(nodes), func(n discovery.Node) bool { return n.Name == a.node })
 	var keys []courseKey
+	if cfg := a.cfg.Probes.Path; cfg.Enabled {
+		keys = courseKeys(keys, "path", mesh.Nearest(a.node, others, cfg.Peers), a.cfg.Probes.UDP.Port, cfg)
+	}
+	if cfg := a.cfg.Probes.PMTU; cfg.Enabled {
+		keys = courseKeys(keys, "pmtu", mesh.Nearest(a.node, others, cfg.Peers), a.transferPort(), cfg)
+	}
+	return keys
+}
+
+// courseKeys appends the courses of one kind to both addresses of the nodes.
+func courseKeys(keys []courseKey, probe string, nodes []discovery.Node, port uint16, config any) []courseKey {
 	for _, n := range nodes {
-		if n.Name == a.node {
-			continue
-		}
 		for vantage, addrs := range map[string][]netip.Addr{vantageNode: n.Addresses, vantagePod: n.Endpoint.Addresses} {
 			for _, addr := range addrs {
 				peer := peerKey{n.Name, n.Zone, family(addr)}
-				if a.cfg.Probes.Path.Enabled {
-					to := netip.AddrPortFrom(addr, a.cfg.Probes.UDP.Port)
-					keys = append(keys, courseKey{"path", vantage, peer, to, a.cfg.Probes.Path})
-				}
-				if a.cfg.Probes.PMTU.Enabled {
-					keys = append(keys, courseKey{"pmtu", vantage, peer, netip.AddrPortFrom(addr, a.transferPort()), a.cfg.Probes.PMTU})
-				}
+				keys = append(keys, courseKey{probe, vantage, peer, netip.AddrPortFrom(addr, port), config})
 			}
 		}
 	}

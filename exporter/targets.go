@@ -29,9 +29,9 @@ const udpTrain = 2
 // UDP is sent only with the cluster's key.
 func probeKinds(cfg *config.Config, keyed bool) []probeKind {
 	return []probeKind{
-		{probers.ICMP, cfg.Probes.ICMP.Enabled, cfg.Probes.ICMP.Interval, cfg.Probes.ICMP.Timeout, 0, cfg.Probes.ICMP.Size, 1, 1},
-		{probers.TCP, cfg.Probes.TCP.Enabled, cfg.Probes.TCP.Interval, cfg.Probes.TCP.Timeout, cfg.Probes.TCP.Port, 0, 1, 1},
-		{probers.UDP, cfg.Probes.UDP.Enabled && keyed, cfg.Probes.UDP.Interval, cfg.Probes.UDP.Timeout, cfg.Probes.UDP.Port, 0, cfg.Probes.UDP.Flows, udpTrain},
+		{probers.ICMP, cfg.Probes.ICMP.Enabled, cfg.Probes.ICMP.Interval, cfg.Probes.ICMP.Timeout, 0, cfg.Probes.ICMP.Size, 1, 1, false},
+		{probers.TCP, cfg.Probes.TCP.Enabled, cfg.Probes.TCP.Interval, cfg.Probes.TCP.Timeout, cfg.Probes.TCP.Port, 0, 1, 1, false},
+		{probers.UDP, cfg.Probes.UDP.Enabled && keyed, cfg.Probes.UDP.Interval, cfg.Probes.UDP.Timeout, cfg.Probes.UDP.Port, 0, cfg.Probes.UDP.Flows, udpTrain, true},
 	}
 }
 
@@ -44,6 +44,10 @@ type probeKind struct {
 	size              int    // bytes, 0: the probe's own
 	flows             uint16 // that the probes of a target take turns in
 	train             int    // probes sent back to back
+
+	// From nodes to nodes and from pods to pods only. From one to the other
+	// ICMP and TCP tell the layers apart.
+	sameLayer bool
 }
 
 // meshTarget is one thing that is to be probed.
@@ -61,7 +65,7 @@ type meshTarget struct {
 // both its addresses, from both vantages, by every probe, in both families.
 func meshTargets(cfg *config.Config, keyed bool, nodes []discovery.Node) []meshTarget {
 	var targets []meshTarget
-	kinds := probeKinds(cfg, keyed)
+	kinds, zoneOf := probeKinds(cfg, keyed), rttZones(cfg.Node, nodes)
 	for _, node := range nodes {
 		for _, to := range []struct {
 			kind  string
@@ -69,7 +73,7 @@ func meshTargets(cfg *config.Config, keyed bool, nodes []discovery.Node) []meshT
 		}{{kindNode, node.Addresses}, {kindPod, node.Endpoint.Addresses}} {
 			for _, addr := range to.addrs {
 				for _, vantage := range []string{vantageNode, vantagePod} {
-					targets = append(targets, addressTargets(kinds, node, vantage, to.kind, addr)...)
+					targets = append(targets, addressTargets(kinds, node, zoneOf(node), vantage, to.kind, addr)...)
 				}
 			}
 		}
@@ -78,11 +82,11 @@ func meshTargets(cfg *config.Config, keyed bool, nodes []discovery.Node) []meshT
 }
 
 // addressTargets returns the probes from one vantage to one address.
-func addressTargets(kinds []probeKind, node discovery.Node, vantage, targetKind string, addr netip.Addr) []meshTarget {
+func addressTargets(kinds []probeKind, node discovery.Node, zone, vantage, targetKind string, addr netip.Addr) []meshTarget {
 	var targets []meshTarget
 	peer := peerKey{node: node.Name, zone: node.Zone, family: family(addr)}
 	for _, k := range kinds {
-		if !k.enabled {
+		if !k.enabled || k.sameLayer && vantage != targetKind {
 			continue
 		}
 		to := netip.AddrPortFrom(addr, k.port)
@@ -99,11 +103,34 @@ func addressTargets(kinds []probeKind, node discovery.Node, vantage, targetKind 
 			answers: identity(node, targetKind),
 			path: metrics.Path{
 				Probe: k.kind.String(), Vantage: vantage, TargetKind: targetKind, Target: label,
-				PeerNode: node.Name, PeerZone: node.Zone, Family: peer.family,
+				PeerNode: node.Name, PeerZone: zone, Family: peer.family,
 			},
 		})
 	}
 	return targets
+}
+
+// maxRTTZones is how many zones have histograms of round-trip times of their
+// own. A histogram has ten series.
+const maxRTTZones = 3
+
+// rttZones returns how the histograms of round-trip times call the zone of a
+// probed node.
+func rttZones(self string, nodes []discovery.Node) func(discovery.Node) string {
+	zones := make(map[string]bool)
+	own := ""
+	for _, n := range nodes {
+		zones[n.Zone] = true
+		if n.Name == self {
+			own = n.Zone
+		}
+	}
+	return func(n discovery.Node) string {
+		if len(zones) > maxRTTZones && n.Zone != own {
+			return "other"
+		}
+		return n.Zone
+	}
 }
 
 // scheduled returns the target as the loop wants it.

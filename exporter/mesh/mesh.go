@@ -34,37 +34,64 @@ const ringPeers = 8
 // A node that joins or leaves changes about cfg.Peers pairs of other nodes. The
 // state of a node changes none: a node that is drained keeps its place.
 func Choose(self string, nodes []discovery.Node, cfg config.Mesh) []discovery.Node {
-	others := make([]discovery.Node, 0, len(nodes))
+	others := make([]*discovery.Node, 0, len(nodes))
 	zone := ""
-	for _, n := range nodes {
-		if n.Name == self {
+	for i := range nodes {
+		if n := &nodes[i]; n.Name == self {
 			zone = n.Zone
 		} else {
 			others = append(others, n)
 		}
 	}
-	slices.SortFunc(others, byName)
+	if !slices.IsSortedFunc(others, byName) {
+		slices.SortFunc(others, byName)
+	}
 	if len(others)+1 <= cfg.FullMeshLimit || len(others) <= cfg.Peers {
-		return others
+		return values(others, func(int) bool { return true })
 	}
 	c := choice{self: self, zone: zone, others: others, chosen: make([]bool, len(others)), places: cfg.Peers}
 	c.ring()
 	c.zones()
 	c.rest()
-	peers := make([]discovery.Node, 0, cfg.Peers)
-	for i, n := range others {
-		if c.chosen[i] {
-			peers = append(peers, n)
+	return values(others, func(i int) bool { return c.chosen[i] })
+}
+
+// values returns the nodes that are wanted by their index.
+func values(nodes []*discovery.Node, wanted func(int) bool) []discovery.Node {
+	var out []discovery.Node
+	for i, n := range nodes {
+		if wanted(i) {
+			out = append(out, *n)
 		}
 	}
-	return peers
+	return out
+}
+
+// Nearest returns those so many of the peers of self that follow it on the ring,
+// sorted by name. Every node is one of the 8 nearest of exactly 8 others,
+// whether these are all its peers or a part of them.
+func Nearest(self string, peers []discovery.Node, count int) []discovery.Node {
+	if len(peers) <= count {
+		return peers
+	}
+	at := hash("ring", self)
+	nearest := best{count: count}
+	for i, n := range peers {
+		nearest.add(i, ^(hash("ring", n.Name) - at))
+	}
+	slices.Sort(nearest.nodes)
+	out := make([]discovery.Node, 0, count)
+	for _, i := range nearest.nodes {
+		out = append(out, peers[i])
+	}
+	return out
 }
 
 // choice is the choice of one node while it is made. Nodes are known by their
 // index in others.
 type choice struct {
 	self, zone string
-	others     []discovery.Node // all nodes but self, sorted by name
+	others     []*discovery.Node // all nodes but self, sorted by name
 	chosen     []bool
 	places     int // left
 }
@@ -189,7 +216,7 @@ func (b *best) add(node int, score uint64) {
 	}
 }
 
-func byName(a, b discovery.Node) int { return cmp.Compare(a.Name, b.Name) }
+func byName(a, b *discovery.Node) int { return cmp.Compare(a.Name, b.Name) }
 
 // hash returns the FNV-1a hash of the words, with its bits mixed as splitmix64
 // does: names that differ in the last letter only have hashes that differ

@@ -3,6 +3,7 @@ package metrics
 import (
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -61,6 +62,7 @@ type Hops struct {
 	labels []string // vantage, peer_node, family
 	known  []tally  // what was counted so far, by TTL
 	change uint64
+	gauges map[hopGauge]bool // of the last report
 }
 
 // tally is what became of the probes of one hop.
@@ -90,7 +92,10 @@ func (p *Paths) Hops(vantage, peer, family string) *Hops {
 // Report publishes a report, which has counted since the path was made, and the
 // hops at which loss begins.
 func (p *Hops) Report(r probers.PathReport, begins []probers.LossPoint, name func(netip.Addr) string) {
-	p.forgetGauges()
+	// New values first, and then those go that were not among them: a scrape in
+	// between must not find a path without hops.
+	before := p.gauges
+	p.gauges = make(map[hopGauge]bool, len(before))
 	for _, h := range r.Hops {
 		if h.Tried() == 0 {
 			continue
@@ -98,15 +103,36 @@ func (p *Hops) Report(r probers.PathReport, begins []probers.LossPoint, name fun
 		ttl := append(p.labels[:len(p.labels):len(p.labels)], strconv.Itoa(int(h.TTL)))
 		p.count(ttl, h)
 		for _, addr := range h.Current {
-			p.p.info.WithLabelValues(append(ttl[:len(ttl):len(ttl)], addr.String(), name(addr))...).Set(1)
+			p.set(p.p.info, 1, append(ttl[:len(ttl):len(ttl)], addr.String(), name(addr)))
 		}
 	}
 	for _, l := range begins {
 		hop := append(p.labels[:len(p.labels):len(p.labels)], strconv.Itoa(int(l.TTL)), addressOf(l.Addr), nameOf(l.Addr, name))
-		p.p.begins.WithLabelValues(hop...).Set(float64(l.Loss.Lost) / float64(max(l.Loss.Tried, 1)))
+		p.set(p.p.begins, float64(l.Loss.Lost)/float64(max(l.Loss.Tried, 1)), hop)
+	}
+	for g := range before {
+		if !p.gauges[g] {
+			g.vec.DeleteLabelValues(g.values()...)
+		}
 	}
 	p.p.changes.WithLabelValues(p.labels...).Add(float64(r.Changes - p.change))
 	p.change = r.Changes
+}
+
+// hopGauge is a series that one report has and the next may not have.
+type hopGauge struct {
+	vec    *prometheus.GaugeVec
+	labels string // the values, each ended by a byte that is in no text
+}
+
+func (g hopGauge) values() []string {
+	return strings.Split(strings.TrimSuffix(g.labels, "\xff"), "\xff")
+}
+
+// set sets a gauge of the present report.
+func (p *Hops) set(vec *prometheus.GaugeVec, value float64, labels []string) {
+	vec.WithLabelValues(labels...).Set(value)
+	p.gauges[hopGauge{vec, strings.Join(labels, "\xff") + "\xff"}] = true
 }
 
 // count adds what is new at a hop. The round-trip time is that of the new
@@ -120,7 +146,7 @@ func (p *Hops) count(labels []string, h probers.HopReport) {
 	p.p.sent.WithLabelValues(labels...).Add(float64(now.sent - min(before.sent, now.sent)))
 	p.p.lost.WithLabelValues(labels...).Add(float64(now.lost - min(before.lost, now.lost)))
 	if now.mean > 0 && h.Recent.Lost < h.Recent.Tried {
-		p.p.rtt.WithLabelValues(labels...).Set(now.mean.Seconds())
+		p.set(p.p.rtt, now.mean.Seconds(), labels)
 	}
 	p.known[h.TTL] = now
 }
@@ -143,16 +169,12 @@ func (p *Hops) selector() prometheus.Labels {
 	return prometheus.Labels{"vantage": p.labels[0], "peer_node": p.labels[1], "family": p.labels[2]}
 }
 
-// forgetGauges removes what may have gone with the last report.
-func (p *Hops) forgetGauges() {
+// Forget removes every series of the path.
+func (p *Hops) Forget() {
 	for _, vec := range []*prometheus.GaugeVec{p.p.info, p.p.begins, p.p.rtt} {
 		vec.DeletePartialMatch(p.selector())
 	}
-}
-
-// Forget removes every series of the path.
-func (p *Hops) Forget() {
-	p.forgetGauges()
+	p.gauges = nil
 	for _, vec := range []*prometheus.CounterVec{p.p.sent, p.p.lost, p.p.changes} {
 		vec.DeletePartialMatch(p.selector())
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
@@ -53,5 +54,50 @@ podnet_path_hop_rtt_seconds{family="ipv4",peer_node="n2",ttl="1",vantage="pod"} 
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// A scrape at any moment finds the hops of a path that has them.
+func TestAReportLeavesNoGap(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	hops := NewPaths(reg).Hops("pod", "n2", "ipv4")
+	report := func(addresses ...string) probers.PathReport {
+		r := hopReport(4, time.Millisecond, 0)
+		for _, a := range addresses {
+			r.Hops[0].Current = append(r.Hops[0].Current, netip.MustParseAddr(a))
+		}
+		return r
+	}
+	addresses := func() (all []string) {
+		families, err := reg.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			for _, m := range f.Metric {
+				if f.GetName() == "podnet_path_hop_info" {
+					all = append(all, m.Label[0].GetValue())
+				}
+			}
+		}
+		return all
+	}
+	hops.Report(report("10.0.0.1", "10.0.0.2"), nil, netip.Addr.String)
+	// The names are asked for while the report is published.
+	during := [][]string{}
+	hops.Report(report("10.0.0.2", "10.0.0.3"), nil, func(a netip.Addr) string {
+		during = append(during, addresses())
+		return a.String()
+	})
+	want := [][]string{{"10.0.0.1", "10.0.0.2"}, {"10.0.0.1", "10.0.0.2"}}
+	if diff := cmp.Diff(want, during); diff != "" {
+		t.Errorf("addresses while a report is published (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"10.0.0.2", "10.0.0.3"}, addresses()); diff != "" {
+		t.Errorf("addresses after it (-want +got):\n%s", diff)
+	}
+	hops.Forget()
+	if got := addresses(); got != nil {
+		t.Errorf("addresses after Forget: %v", got)
 	}
 }

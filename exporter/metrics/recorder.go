@@ -18,8 +18,19 @@ type Path struct {
 	TargetKind string // node, pod, service, dns, external
 	Target     string // address, with the port where the probe has one
 	PeerNode   string // node that the target is on
-	PeerZone   string // its zone, "" if unknown
+	PeerZone   string // its zone as podnet_mesh_rtt_seconds has it, "" if unknown
 	Family     string // ipv4, ipv6
+}
+
+// SameLayer reports whether the probe goes from node to node or from pod to
+// pod.
+func (p Path) SameLayer() bool { return p.Vantage == p.TargetKind }
+
+// Series returns the Path without what is in no series of the target's own.
+// Paths with equal Series share these.
+func (p Path) Series() Path {
+	p.PeerZone = ""
+	return p
 }
 
 // Recorder counts what probes measured and what verdicts said.
@@ -30,6 +41,8 @@ type Recorder struct {
 	rtt, meshRTT               *prometheus.HistogramVec
 	verdicts                   *prometheus.CounterVec
 	excess                     *prometheus.GaugeVec
+
+	zones map[string]bool // of the histograms that were kept last
 }
 
 // NewRecorder returns a Recorder whose metrics are registered with reg.
@@ -60,15 +73,15 @@ func NewRecorder(reg prometheus.Registerer) *Recorder {
 			"Lost UDP probes by the direction in which the packet was lost, told by the responder's own count: forward is towards the target, unknown is one or the other. The series appears with the first.", "direction"),
 		rtt: auto.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "podnet", Subsystem: "probe", Name: "rtt_seconds",
-			Help:                            "Round-trip time of probes that succeeded, by the kernel's clock. A native histogram only; see podnet_mesh_rtt_seconds for classic buckets.",
+			Help:                            "Round-trip time of probes that succeeded, by the kernel's clock: from nodes to nodes and from pods to pods. A native histogram only; see podnet_mesh_rtt_seconds for classic buckets.",
 			NativeHistogramBucketFactor:     1.1,
 			NativeHistogramMaxBucketNumber:  100,
 			NativeHistogramMinResetDuration: time.Hour,
 		}, path),
 		meshRTT: auto.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "podnet", Subsystem: "mesh", Name: "rtt_seconds",
-			Help:                            "Round-trip time of probes that succeeded, by the zone of the peer instead of the peer.",
-			Buckets:                         []float64{50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 500e-3},
+			Help:                            "Round-trip time of probes that succeeded, from nodes to nodes and from pods to pods, by the zone of the peer instead of the peer. If the probed nodes are in more than three zones, all but this node's own are peer_zone other.",
+			Buckets:                         []float64{50e-6, 200e-6, 1e-3, 5e-3, 10e-3, 100e-3, 500e-3},
 			NativeHistogramBucketFactor:     1.1,
 			NativeHistogramMaxBucketNumber:  100,
 			NativeHistogramMinResetDuration: time.Hour,
@@ -90,20 +103,23 @@ type Target struct {
 	path           Path
 	labels         []string
 	sent, failures prometheus.Counter
-	rtt, meshRTT   prometheus.Observer
+	rtt, meshRTT   prometheus.Observer // nil unless the probe stays in its layer
 }
 
 // Target creates the series of a path at zero, so that the first failure is an
 // increase and not a new series that rate() cannot see.
 func (r *Recorder) Target(p Path) *Target {
 	labels := []string{p.Probe, p.Vantage, p.TargetKind, p.Target, p.PeerNode, p.Family}
-	return &Target{
+	t := &Target{
 		r: r, path: p, labels: labels,
 		sent:     r.sent.WithLabelValues(labels...),
 		failures: r.failures.WithLabelValues(labels...),
-		rtt:      r.rtt.WithLabelValues(labels...),
-		meshRTT:  r.meshRTT.WithLabelValues(p.Probe, p.Vantage, p.TargetKind, p.PeerZone, p.Family),
 	}
+	if p.SameLayer() {
+		t.rtt = r.rtt.WithLabelValues(labels...)
+		t.meshRTT = r.meshRTT.WithLabelValues(p.Probe, p.Vantage, p.TargetKind, p.PeerZone, p.Family)
+	}
+	return t
 }
 
 // Sent counts a probe that was sent.
@@ -128,8 +144,10 @@ func (t *Target) Record(res probers.Result) probers.Reason {
 	}
 	switch reason {
 	case probers.OK:
-		t.rtt.Observe(res.RTT.Seconds())
-		t.meshRTT.Observe(res.RTT.Seconds())
+		if t.rtt != nil {
+			t.rtt.Observe(res.RTT.Seconds())
+			t.meshRTT.Observe(res.RTT.Seconds())
+		}
 	case probers.Impaired:
 		t.r.impaired.WithLabelValues(t.labels...).Inc()
 	default:
@@ -157,7 +175,7 @@ func (t *Target) directions(res probers.Result) {
 }
 
 // Forget removes every series of the path. The histogram by zone stays: other
-// peers share it.
+// peers share it. See [Recorder.KeepZones].
 func (t *Target) Forget() {
 	gone := prometheus.Labels{
 		"probe": t.path.Probe, "vantage": t.path.Vantage, "target_kind": t.path.TargetKind,
@@ -171,6 +189,16 @@ func (t *Target) Forget() {
 	t.r.rtt.DeletePartialMatch(gone)
 }
 
+// KeepZones removes the histograms of all other zones.
+func (r *Recorder) KeepZones(zones map[string]bool) {
+	for zone := range r.zones {
+		if !zones[zone] {
+			r.meshRTT.DeletePartialMatch(prometheus.Labels{"peer_zone": zone})
+		}
+	}
+	r.zones = zones
+}
+
 // Peer is the verdict counters of one peer in one family, looked up once.
 type Peer struct {
 	r                  *Recorder
@@ -178,10 +206,11 @@ type Peer struct {
 	counters           map[verdict.Verdict]prometheus.Counter
 }
 
-// Peer creates the verdict counters of a peer at zero.
-func (r *Recorder) Peer(node, zone, family string) *Peer {
+// Peer creates the verdict counters of a peer at zero: those that cycles can
+// have. self: it is this node itself.
+func (r *Recorder) Peer(node, zone, family string, self bool) *Peer {
 	p := &Peer{r: r, node: node, zone: zone, family: family, counters: make(map[verdict.Verdict]prometheus.Counter)}
-	for _, v := range verdict.All() {
+	for _, v := range verdict.Possible(self) {
 		p.counters[v] = r.verdicts.WithLabelValues(node, zone, family, string(v))
 	}
 	return p

@@ -94,6 +94,41 @@ func TestRecordPutsEachEventInItsPlace(t *testing.T) {
 	}
 }
 
+func TestOnlyProbesOfOneLayerHaveHistograms(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	r := NewRecorder(reg)
+	across := toPod
+	across.Vantage, across.Target = "node", "10.244.2.2:9798"
+	for _, path := range []Path{toPod, across} {
+		r.Target(path).Record(probers.Result{Event: probers.Done, Reason: probers.OK, RTT: time.Millisecond})
+	}
+	if n := observations(t, reg, "podnet_probe_rtt_seconds"); n != 1 {
+		t.Errorf("%d observations; want that from pod to pod only", n)
+	}
+	if n := testutil.CollectAndCount(r.sent); n != 2 {
+		t.Errorf("%d series of probes sent; want both", n)
+	}
+}
+
+func TestHistogramsOfZonesThatAreGoneAreRemoved(t *testing.T) {
+	r := NewRecorder(prometheus.NewRegistry())
+	other := toPod
+	other.PeerZone = "b"
+	r.Target(toPod)
+	r.Target(other)
+	r.KeepZones(map[string]bool{"a": true, "b": true})
+	if n := testutil.CollectAndCount(r.meshRTT); n != 2 {
+		t.Fatalf("%d histograms; want one per zone", n)
+	}
+	r.KeepZones(map[string]bool{"b": true})
+	if n := testutil.CollectAndCount(r.meshRTT); n != 1 {
+		t.Errorf("%d histograms; want that of zone b only", n)
+	}
+	if toPod.Series() != other.Series() {
+		t.Error("a target whose zone changed has other series; want the same")
+	}
+}
+
 func TestForgetLeavesOtherTargetsAlone(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	r := NewRecorder(reg)
@@ -127,9 +162,9 @@ func TestForgetLeavesOtherTargetsAlone(t *testing.T) {
 func TestPeerCountsVerdictsFromZero(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	r := NewRecorder(reg)
-	p := r.Peer("n2", "a", "ipv4")
-	if n := testutil.CollectAndCount(r.verdicts); n != len(verdict.All()) {
-		t.Fatalf("%d series before the first cycle; want one for each of the %d verdicts", n, len(verdict.All()))
+	p := r.Peer("n2", "a", "ipv4", false)
+	if n := testutil.CollectAndCount(r.verdicts); n != len(verdict.Possible(false)) {
+		t.Fatalf("%d series before the first cycle; want one for each of the %d verdicts", n, len(verdict.Possible(false)))
 	}
 	p.Judge(verdict.PodNetwork)
 	if n := testutil.ToFloat64(r.verdicts.WithLabelValues("n2", "a", "ipv4", "pod_network")); n != 1 {

@@ -6,7 +6,11 @@
 // differences, a pure function.
 package verdict
 
-import "github.com/podnet-exporter/podnet_exporter/probers"
+import (
+	"slices"
+
+	"github.com/podnet-exporter/podnet_exporter/probers"
+)
 
 // Verdict is what one cycle's probes to one peer mean together.
 type Verdict string
@@ -34,6 +38,20 @@ func All() []Verdict {
 		OK, Lossy, Impaired, ExpectedDown, NodeUnreachable, PodNetwork, HostNetwork,
 		PortRefused, PortFiltered, ICMPLost, LargeLost, Slow, LocalPod,
 	}
+}
+
+// Possible returns the verdicts that cycles can have: those of this node itself
+// as its own peer, or those of another node.
+func Possible(self bool) []Verdict {
+	return slices.DeleteFunc(All(), func(v Verdict) bool {
+		switch v {
+		case LocalPod:
+			return !self
+		case NodeUnreachable, PodNetwork, HostNetwork, LargeLost:
+			return self
+		}
+		return false
+	})
 }
 
 // Outcome is what one probe says about the way to its target. The zero value

@@ -1,6 +1,8 @@
 package verdict
 
 import (
+	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/podnet-exporter/podnet_exporter/probers"
@@ -259,4 +261,23 @@ func way(t *testing.T, s string) Way {
 		w.UDP = outcome[s[2]]
 	}
 	return w
+}
+
+func TestNoCycleHasAnImpossibleVerdict(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	way := func() Way {
+		outcome := func() Outcome { return Outcome(random.IntN(int(Unknown) + 1)) }
+		return Way{ICMP: outcome(), TCP: outcome(), UDP: outcome(), Slow: random.IntN(2) == 0}
+	}
+	flag := func() bool { return random.IntN(2) == 0 }
+	for range 100_000 {
+		c := Cycle{
+			NodeToNode: way(), NodeToPod: way(), PodToNode: way(), PodToPod: way(),
+			Self: flag(), PodIsolated: flag(), Expected: flag(),
+		}
+		c.LargeLost = !c.Self && flag() // a node searches no path to itself
+		if v := Of(c); !slices.Contains(Possible(c.Self), v) {
+			t.Fatalf("Of(%+v) = %s; want one of %v", c, v, Possible(c.Self))
+		}
+	}
 }
