@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/paging"
 )
 
 // The demonstration's fault, and what must be said about it.
@@ -14,12 +16,11 @@ const (
 	demoCause = "firewall_drop"
 )
 
-// How long the steps of the demonstration may take, and how often it looks.
+// How long the steps of the demonstration may take.
 const (
 	healthyWithin  = 90 * time.Second
 	pageWithin     = 60 * time.Second
 	resolvedWithin = 90 * time.Second
-	pollInterval   = 200 * time.Millisecond
 )
 
 // demo makes a lab, breaks it, shows the page as a person on call would read
@@ -85,44 +86,18 @@ func (l *Lab) demoCleanup() error {
 // deadline it returns done's last error.
 func (l *Lab) step(ctx context.Context, within time.Duration, what string, done func(context.Context) error) error {
 	start := time.Now()
-	if err := poll(ctx, within, done); err != nil {
+	if err := paging.Poll(ctx, within, done); err != nil {
 		return fmt.Errorf("not %s: %w", what, err)
 	}
 	fmt.Fprintf(l.Out, "   %s after %.1f s\n", what, time.Since(start).Seconds())
 	return nil
 }
 
-// poll calls done every pollInterval until it returns nil, for so long at most.
-func poll(ctx context.Context, within time.Duration, done func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
-	tick := time.NewTicker(pollInterval)
-	defer tick.Stop()
-	var last error
-	for {
-		err := done(ctx)
-		if err == nil {
-			return nil
-		}
-		if ctx.Err() == nil || last == nil { // else it only says that time is up
-			last = err
-		}
-		select {
-		case <-ctx.Done():
-			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return fmt.Errorf("after %s: %w", within, last)
-			}
-			return context.Cause(ctx) // interrupted
-		case <-tick.C:
-		}
-	}
-}
-
 // healthy fails unless every node has just said ok, and nothing else, of every
 // node in both families, and no alert is pending or fires.
 func (l *Lab) healthy(ctx context.Context) error {
 	const window = "[5s]"
-	ok, err := l.promQuery(ctx, `count(sum by (node, peer_node, family) (increase(podnet_peer_verdicts_total{verdict="ok"}`+window+`)) > 0)`)
+	ok, err := l.monitor().Query(ctx, `count(sum by (node, peer_node, family) (increase(podnet_peer_verdicts_total{verdict="ok"}`+window+`)) > 0)`)
 	if err != nil {
 		return err
 	}
@@ -131,14 +106,14 @@ func (l *Lab) healthy(ctx context.Context) error {
 	if len(ok) == 0 || int(ok[0].Value) < want {
 		return fmt.Errorf("fewer than %d pairs of nodes say ok: %v", want, ok)
 	}
-	bad, err := l.promQuery(ctx, `increase(podnet_peer_verdicts_total{verdict!="ok"}`+window+`) > 0`)
+	bad, err := l.monitor().Query(ctx, `increase(podnet_peer_verdicts_total{verdict!="ok"}`+window+`) > 0`)
 	if err != nil {
 		return err
 	}
 	if len(bad) > 0 {
 		return fmt.Errorf("%d verdicts are not ok, for example %v", len(bad), bad[0].Labels)
 	}
-	alerts, err := l.promQuery(ctx, `ALERTS{severity="page"}`)
+	alerts, err := l.monitor().Query(ctx, `ALERTS{severity="page"}`)
 	if err != nil {
 		return err
 	}
@@ -150,7 +125,7 @@ func (l *Lab) healthy(ctx context.Context) error {
 
 // quiet fails while Alertmanager holds a page.
 func (l *Lab) quiet(ctx context.Context) error {
-	alerts, err := l.activeAlerts(ctx)
+	alerts, err := l.monitor().Alerts(ctx)
 	if err != nil {
 		return err
 	}
@@ -163,10 +138,10 @@ func (l *Lab) quiet(ctx context.Context) error {
 }
 
 // waitPage returns the first page that Alertmanager delivers.
-func (l *Lab) waitPage(ctx context.Context) (Alert, error) {
-	var page Alert
-	err := poll(ctx, pageWithin, func(ctx context.Context) error {
-		alerts, err := l.activeAlerts(ctx)
+func (l *Lab) waitPage(ctx context.Context) (paging.Alert, error) {
+	var page paging.Alert
+	err := paging.Poll(ctx, pageWithin, func(ctx context.Context) error {
+		alerts, err := l.monitor().Alerts(ctx)
 		if err != nil {
 			return err
 		}

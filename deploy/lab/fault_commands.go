@@ -7,6 +7,8 @@ import (
 	"text/tabwriter"
 
 	"github.com/alecthomas/kingpin/v2"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/paging"
 )
 
 // faultCommands adds the commands that break and mend a running lab.
@@ -66,7 +68,7 @@ func (l *Lab) listFaults(out io.Writer) error {
 // mustSay returns what must be said about a fault in few words.
 func (f Fault) mustSay() string {
 	switch {
-	case f.Severity == severityPage:
+	case f.Severity == paging.SeverityPage:
 		return fmt.Sprintf("page: %s, %s", f.Symptom, f.Cause)
 	case f.Cause != "":
 		return fmt.Sprintf("no page: %s, %s", f.Symptom, f.Cause)

@@ -9,15 +9,12 @@ import (
 	"github.com/podnet-exporter/podnet_exporter/deploy/internal/netspace"
 )
 
-// severityPage is the severity of an alert that wakes somebody.
-const severityPage = "page"
-
 // Fault is one way to break the lab, and what must be said about it.
 type Fault struct {
 	ID    string // `lab fault inject ID`
 	Title string // what is broken, one sentence
 
-	// What the page must say. Severity is severityPage, or "" for something
+	// What the page must say. Severity is paging.SeverityPage, or "" for something
 	// that must not page.
 	Symptom, Cause, Severity string
 

@@ -1,18 +1,22 @@
 package main
 
-import "time"
+import (
+	"time"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/paging"
+)
 
 // mtuFaults are those that large packets do not get past.
 func mtuFaults() []Fault {
 	return []Fault{
 		{
 			ID: "mtu-overlay", Title: "the switch port of the node carries packets up to 1400 bytes, and tells nobody",
-			Symptom: "mtu", Cause: "mtu_blackhole", Severity: severityPage, DefaultNode: "n2",
+			Symptom: "mtu", Cause: "mtu_blackhole", Severity: paging.SeverityPage, DefaultNode: "n2",
 			Inject: injectRules("mtu-overlay", smallPort), Clear: clearRules("mtu-overlay", onSwitch),
 		},
 		{
 			ID: "mtu-mismatch", Title: "the node's tunnel, or without one its pod's veth, has an MTU 100 bytes smaller than its peers'",
-			Symptom: "mtu", Cause: "mtu_mismatch", Severity: severityPage, DefaultNode: "n2",
+			Symptom: "mtu", Cause: "mtu_mismatch", Severity: paging.SeverityPage, DefaultNode: "n2",
 			Inject: setMTU(-mtuDifference), Clear: setMTU(0),
 		},
 	}
@@ -23,22 +27,22 @@ func slowFaults() []Fault {
 	return []Fault{
 		{
 			ID: "queueing-delay", Title: "the node's uplink sends 40 Mbit/s, and a pod's transfer keeps 50 ms of packets in its queue",
-			Symptom: "slow", Cause: "latency_queueing", Severity: severityPage, DefaultNode: "n2",
+			Symptom: "slow", Cause: "latency_queueing", Severity: paging.SeverityPage, DefaultNode: "n2",
 			Inject: fillUplink, Clear: emptyUplink,
 		},
 		{
 			ID: "one-way-delay", Title: "the fabric delays packets towards the node by 30 ms, and none from it",
-			Symptom: "slow", Cause: "latency_one_way", Severity: severityPage, DefaultNode: "n2",
+			Symptom: "slow", Cause: "latency_one_way", Severity: paging.SeverityPage, DefaultNode: "n2",
 			Inject: injectImpairment("one-way-delay", impairment{Delay: 30 * time.Millisecond}), Clear: clearImpairment("one-way-delay"),
 		},
 		{
 			ID: "duplicates", Title: "the fabric doubles 20 % of the packets towards the node",
-			Symptom: "slow", Cause: "packet_duplication", Severity: severityPage, DefaultNode: "n2",
+			Symptom: "slow", Cause: "packet_duplication", Severity: paging.SeverityPage, DefaultNode: "n2",
 			Inject: injectImpairment("duplicates", impairment{Duplicate: 20}), Clear: clearImpairment("duplicates"),
 		},
 		{
 			ID: "reordering", Title: "the fabric lets 20 % of the packets towards the node be overtaken, for 30 ms",
-			Symptom: "slow", Cause: "packet_reordering", Severity: severityPage, DefaultNode: "n2",
+			Symptom: "slow", Cause: "packet_reordering", Severity: paging.SeverityPage, DefaultNode: "n2",
 			Inject: injectImpairment("reordering", impairment{Reorder: 20, Hold: 30 * time.Millisecond}), Clear: clearImpairment("reordering"),
 		},
 	}

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/paging"
 )
 
 func TestFaultsAreComplete(t *testing.T) {
@@ -26,7 +28,7 @@ func TestFaultsAreComplete(t *testing.T) {
 				t.Error(err)
 			}
 			switch f.Severity {
-			case severityPage:
+			case paging.SeverityPage:
 				if f.Cause == "" || f.Symptom == "" {
 					t.Error("pages without a cause or a symptom")
 				}
@@ -85,7 +87,7 @@ func TestEveryPageHasARule(t *testing.T) {
 		}
 	}
 	for _, f := range faults() {
-		if f.Severity == severityPage && !slices.Contains(known, labels{f.Symptom, f.Cause, f.Severity}) {
+		if f.Severity == paging.SeverityPage && !slices.Contains(known, labels{f.Symptom, f.Cause, f.Severity}) {
 			t.Errorf("%s: no alert has symptom %q, cause %q and severity %q", f.ID, f.Symptom, f.Cause, f.Severity)
 		}
 	}

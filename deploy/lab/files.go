@@ -15,6 +15,7 @@ import (
 
 	"github.com/podnet-exporter/podnet_exporter/deploy/internal/netspace"
 	"github.com/podnet-exporter/podnet_exporter/deploy/internal/statefile"
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/windows"
 )
 
 // meshFile is nodes.yaml, what file discovery reads.
@@ -149,7 +150,7 @@ func (l *Lab) writeRules() error {
 		if err != nil {
 			return fmt.Errorf("rules: %w", err)
 		}
-		text, err = labRules(filepath.Base(file), text)
+		text, err = windows.Rules(filepath.Base(file), text)
 		if err != nil {
 			return fmt.Errorf("rules: %w", err)
 		}
@@ -170,7 +171,7 @@ func (l *Lab) writeAlertmanager() error {
 	if err != nil {
 		return fmt.Errorf("alertmanager: %w", err)
 	}
-	text, err = labAlertmanager("alertmanager.yaml", text)
+	text, err = windows.Alertmanager("alertmanager.yaml", text)
 	if err != nil {
 		return err
 	}

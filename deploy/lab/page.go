@@ -4,13 +4,15 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/paging"
 )
 
 // pageWidth is how many columns a page takes on a terminal.
 const pageWidth = 100
 
 // printPage writes an alert as the person on call reads it.
-func printPage(w io.Writer, a Alert) {
+func printPage(w io.Writer, a paging.Alert) {
 	line := strings.Repeat("-", pageWidth)
 	fmt.Fprintln(w, line)
 	fmt.Fprintf(w, "%s (%s, %s on %s)\n\n", strings.TrimSpace(a.Annotations["summary"]), a.Labels["severity"], a.Labels["cause"], a.Labels["node"])

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/paging"
 )
 
 func TestWrap(t *testing.T) {
@@ -29,7 +31,7 @@ func TestWrap(t *testing.T) {
 
 func TestPrintPage(t *testing.T) {
 	var out strings.Builder
-	printPage(&out, Alert{
+	printPage(&out, paging.Alert{
 		Labels: map[string]string{"severity": "page", "cause": "firewall_drop", "node": "n2"},
 		Annotations: map[string]string{
 			"summary":       "Pods on n2 cannot be reached",

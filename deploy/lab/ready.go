@@ -140,7 +140,7 @@ func (l *Lab) targets(ctx context.Context) ([]target, error) {
 			ActiveTargets []target `json:"activeTargets"`
 		} `json:"data"`
 	}
-	if err := l.getJSON(ctx, prometheusPort, "/api/v1/targets?state=active", &answer); err != nil {
+	if err := l.monitor().Prometheus(ctx, "/api/v1/targets?state=active", &answer); err != nil {
 		return nil, fmt.Errorf("prometheus: %w", err)
 	}
 	return answer.Data.ActiveTargets, nil

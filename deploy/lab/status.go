@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/paging"
 )
 
 // status prints what the lab has and how it is.
@@ -70,7 +72,7 @@ func (l *Lab) printInjected(w *tabwriter.Writer) error {
 }
 
 func (l *Lab) printAlerts(ctx context.Context, w *tabwriter.Writer) {
-	alerts, err := l.activeAlerts(ctx)
+	alerts, err := l.monitor().Alerts(ctx)
 	if err != nil {
 		fmt.Fprintf(l.Out, "\nalerts: %v\n", err)
 		return
@@ -79,7 +81,7 @@ func (l *Lab) printAlerts(ctx context.Context, w *tabwriter.Writer) {
 		fmt.Fprintln(l.Out, "\nno alert fires")
 		return
 	}
-	slices.SortFunc(alerts, func(a, b Alert) int { return a.StartsAt.Compare(b.StartsAt) })
+	slices.SortFunc(alerts, func(a, b paging.Alert) int { return a.StartsAt.Compare(b.StartsAt) })
 	fmt.Fprintln(w, "\nALERT\tSEVERITY\tCAUSE\tNODE\tSINCE\tSUMMARY")
 	for _, a := range alerts {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", a.Labels["alertname"], a.Labels["severity"], a.Labels["cause"], a.Labels["node"],

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kingpin/v2"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/paging"
 )
 
 // errTestsFailed is wrapped when rows of a test have failed. The table has
@@ -18,10 +20,9 @@ var errTestsFailed = errors.New("tests failed")
 // testRun injects faults one after the other and checks what is said about
 // them.
 type testRun struct {
-	lab       *Lab
-	node      string // to break, "" for each fault's default
-	artifacts string // folder for what was seen when a row fails
-	progress  io.Writer
+	paging.Runner
+	lab  *Lab
+	node string // to break, "" for each fault's default
 }
 
 // testCommands adds the command that tries every fault.
@@ -34,24 +35,26 @@ func testCommands(app *kingpin.Application, l *Lab, commands map[string]func(con
 	output := test.Flag("output", "How results are printed.").Default("table").Enum("table", "json")
 	artifacts := test.Flag("artifacts", "Folder for alerts and verdicts of failed rows; default: artifacts/ in the state directory.").String()
 	commands[test.FullCommand()] = func(ctx context.Context) error {
-		run := testRun{lab: l, node: *node, artifacts: *artifacts, progress: io.Discard}
-		if run.artifacts == "" {
-			run.artifacts = l.path("artifacts")
+		run := testRun{lab: l, node: *node, Runner: paging.Runner{
+			Monitor: l.monitor(), Quiet: l.quietLab, Artifacts: *artifacts, Progress: io.Discard,
+		}}
+		if run.Artifacts == "" {
+			run.Artifacts = l.path("artifacts")
 		}
-		if isTerminal(os.Stderr) {
-			run.progress = os.Stderr
+		if paging.IsTerminal(os.Stderr) {
+			run.Progress = os.Stderr
 		}
 		if *output == "json" {
 			l.Out = os.Stderr
-			return run.command(ctx, *ids, *keep, func(rs []result) error { return writeJSON(os.Stdout, rs) })
+			return run.command(ctx, *ids, *keep, func(rs []paging.Result) error { return paging.WriteJSON(os.Stdout, rs) })
 		}
-		return run.command(ctx, *ids, *keep, func(rs []result) error { return writeTable(os.Stdout, rs) })
+		return run.command(ctx, *ids, *keep, func(rs []paging.Result) error { return paging.WriteTable(os.Stdout, rs) })
 	}
 }
 
 // command runs the rows in a lab and prints their results, also those that
 // were there before an error. A lab that it made it removes.
-func (t testRun) command(ctx context.Context, ids []string, keep bool, print func([]result) error) (err error) {
+func (t testRun) command(ctx context.Context, ids []string, keep bool, print func([]paging.Result) error) (err error) {
 	rows, err := t.rows(ids)
 	if err != nil {
 		return err
@@ -65,7 +68,7 @@ func (t testRun) command(ctx context.Context, ids []string, keep bool, print fun
 		}
 	}
 	results, err := t.all(ctx, rows)
-	fmt.Fprint(t.progress, "\r\x1b[K")
+	fmt.Fprint(t.Progress, "\r\x1b[K")
 	if err := errors.Join(err, print(results)); err != nil {
 		return err
 	}
@@ -109,14 +112,14 @@ func (t testRun) rows(ids []string) ([]row, error) {
 
 // all runs the rows in order. The error is ctx's, or that the lab could not be
 // mended, which makes further rows pointless.
-func (t testRun) all(ctx context.Context, rows []row) ([]result, error) {
+func (t testRun) all(ctx context.Context, rows []row) ([]paging.Result, error) {
 	if err := t.lab.clearFaults(ctx); err != nil {
 		return nil, err
 	}
-	var results []result
+	var results []paging.Result
 	for i, r := range rows {
 		title := fmt.Sprintf("[%d/%d] %s on %s", i+1, len(rows), r.fault.ID, r.node.Name)
-		res, err := t.one(ctx, r, title)
+		res, err := t.Run(ctx, t.trial(r), title)
 		if ctx.Err() != nil {
 			return results, fmt.Errorf("interrupted during %s", r.fault.ID)
 		}
@@ -128,5 +131,13 @@ func (t testRun) all(ctx context.Context, rows []row) ([]result, error) {
 	return results, nil
 }
 
-// oneLine returns an error's text without line breaks.
-func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+// trial returns what is done and expected in a row.
+func (t testRun) trial(r row) paging.Trial {
+	return paging.Trial{
+		ID:      r.fault.ID,
+		Want:    paging.Expectation{Cause: r.fault.Cause, Node: r.fault.suspect(t.lab.Plan, r.node), Severity: r.fault.Severity},
+		MustSee: strings.ReplaceAll(r.fault.MustSee, "NODE", r.node.Name),
+		Inject:  func(ctx context.Context) error { return t.lab.injectFault(ctx, r.fault.ID, r.node.Name) },
+		Clear:   t.lab.clearFaults,
+	}
+}

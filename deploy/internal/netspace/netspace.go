@@ -25,13 +25,22 @@ func Path(name string) string { return filepath.Join(Dir, name) }
 // open.
 func Close(h netns.NsHandle) { _ = h.Close() }
 
+// Open returns the named namespace. The caller ends it with Close.
+func Open(name string) (netns.NsHandle, error) {
+	ns, err := netns.GetFromName(name)
+	if err != nil {
+		return ns, fmt.Errorf("network namespace %s: %w", name, err)
+	}
+	return ns, nil
+}
+
 // In runs f on a thread inside the named namespace and returns f's error.
 // Sockets and processes that f makes stay in the namespace. f must not start
 // goroutines that count on being inside.
 func In(name string, f func() error) error {
-	target, err := netns.GetFromName(name)
+	target, err := Open(name)
 	if err != nil {
-		return fmt.Errorf("network namespace %s: %w", name, err)
+		return err
 	}
 	defer Close(target)
 	errs := make(chan error, 1)
@@ -60,9 +69,9 @@ func In(name string, f func() error) error {
 // Netlink returns a rtnetlink handle inside the named namespace. The caller
 // closes it.
 func Netlink(name string) (*netlink.Handle, error) {
-	ns, err := netns.GetFromName(name)
+	ns, err := Open(name)
 	if err != nil {
-		return nil, fmt.Errorf("network namespace %s: %w", name, err)
+		return nil, err
 	}
 	defer Close(ns)
 	h, err := netlink.NewHandleAt(ns, unix.NETLINK_ROUTE)
@@ -75,9 +84,9 @@ func Netlink(name string) (*netlink.Handle, error) {
 // Nft returns a connection to nftables inside the named namespace. The
 // caller ends it with CloseLasting.
 func Nft(name string) (*nftables.Conn, error) {
-	ns, err := netns.GetFromName(name)
+	ns, err := Open(name)
 	if err != nil {
-		return nil, fmt.Errorf("network namespace %s: %w", name, err)
+		return nil, err
 	}
 	defer Close(ns)
 	// The kernel answers each message of a batch; the default buffer does not

@@ -36,7 +36,11 @@ var ErrNotRunning = errors.New("not running")
 // Start starts the program p.Argv inside the namespace p.Netns, in a session
 // of its own so that it outlives this one, with dir for its working directory.
 // What it prints is appended to p.Log. The result is p with its PID.
-func Start(p Process, dir string) (Process, error) {
+func Start(p Process, dir string) (Process, error) { return StartIn(p, dir, 0) }
+
+// StartIn starts a program as Start does, and in new namespaces besides its
+// network namespace, given by the flags of clone(2).
+func StartIn(p Process, dir string, namespaces uintptr) (Process, error) {
 	log, err := os.OpenFile(p.Log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return p, fmt.Errorf("start %s: %w", p.Name, err)
@@ -45,7 +49,7 @@ func Start(p Process, dir string) (Process, error) {
 	cmd := exec.Command(p.Argv[0], p.Argv[1:]...)
 	cmd.Dir = dir
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Cloneflags: namespaces}
 	return p.start(cmd)
 }
 
@@ -71,9 +75,15 @@ func (p Process) Running() bool {
 }
 
 // End sends SIGTERM, after KillAfter SIGKILL, and waits until the process is
-// gone. It holds a pidfd, so that no other process can be hit. A stopped
-// process is continued, or SIGTERM would wait for SIGCONT.
-func (p Process) End() error {
+// gone. A stopped process is continued, or SIGTERM would wait for SIGCONT.
+func (p Process) End() error { return p.endWith(unix.SIGTERM, unix.SIGKILL) }
+
+// Kill sends SIGKILL at once, and waits until the process is gone.
+func (p Process) Kill() error { return p.endWith(unix.SIGKILL) }
+
+// endWith sends one signal after the other until the process is gone. It holds
+// a pidfd, so that no other process can be hit.
+func (p Process) endWith(signals ...unix.Signal) error {
 	fd, err := unix.PidfdOpen(p.PID, 0)
 	if errors.Is(err, unix.ESRCH) {
 		return nil
@@ -85,7 +95,7 @@ func (p Process) End() error {
 	if !p.Running() {
 		return nil
 	}
-	for _, signal := range []unix.Signal{unix.SIGTERM, unix.SIGKILL} {
+	for _, signal := range signals {
 		if err := unix.PidfdSendSignal(fd, signal, nil, 0); errors.Is(err, unix.ESRCH) {
 			return nil
 		} else if err != nil {

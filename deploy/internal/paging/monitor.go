@@ -1,4 +1,6 @@
-package main
+// Package paging watches a lab's Prometheus and Alertmanager while something
+// in it is broken, and judges what they say.
+package paging
 
 import (
 	"context"
@@ -25,20 +27,29 @@ type Sample struct {
 	Time   time.Time
 }
 
-// activeAlerts returns the alerts that Alertmanager holds for firing and that
+// Monitor is a lab's Prometheus and Alertmanager.
+type Monitor struct {
+	Netns                            string // namespace that both listen in
+	PrometheusPort, AlertmanagerPort int
+}
+
+// SeverityPage is the severity of an alert that wakes somebody.
+const SeverityPage = "page"
+
+// Alerts returns the alerts that Alertmanager holds for firing and that
 // are neither silenced nor inhibited.
-func (l *Lab) activeAlerts(ctx context.Context) ([]Alert, error) {
+func (m Monitor) Alerts(ctx context.Context) ([]Alert, error) {
 	var alerts []Alert
-	err := l.getJSON(ctx, alertmanagerPort, "/api/v2/alerts?active=true&silenced=false&inhibited=false", &alerts)
+	err := m.get(ctx, m.AlertmanagerPort, "/api/v2/alerts?active=true&silenced=false&inhibited=false", &alerts)
 	if err != nil {
 		return nil, fmt.Errorf("alertmanager: %w", err)
 	}
 	return alerts, nil
 }
 
-// promQuery evaluates an expression in the lab's Prometheus, now. The
+// Query evaluates an expression in the lab's Prometheus, now. The
 // expression must give a vector.
-func (l *Lab) promQuery(ctx context.Context, expr string) ([]Sample, error) {
+func (m Monitor) Query(ctx context.Context, expr string) ([]Sample, error) {
 	var answer struct {
 		Status, Error string
 		Data          struct {
@@ -46,7 +57,7 @@ func (l *Lab) promQuery(ctx context.Context, expr string) ([]Sample, error) {
 			Result     json.RawMessage
 		}
 	}
-	if err := l.getJSON(ctx, prometheusPort, "/api/v1/query?query="+url.QueryEscape(expr), &answer); err != nil {
+	if err := m.Prometheus(ctx, "/api/v1/query?query="+url.QueryEscape(expr), &answer); err != nil {
 		return nil, fmt.Errorf("prometheus: %w", err)
 	}
 	if answer.Data.ResultType != "vector" {
@@ -76,9 +87,14 @@ func parseVector(b []byte) ([]Sample, error) {
 	return samples, nil
 }
 
-// getJSON reads a document of a program in the monitoring namespace.
-func (l *Lab) getJSON(ctx context.Context, port int, path string, into any) error {
-	b, err := netspace.Get(ctx, l.Plan.Mon.Netns, fmt.Sprintf("http://127.0.0.1:%d%s", port, path))
+// Prometheus reads a document of Prometheus.
+func (m Monitor) Prometheus(ctx context.Context, path string, into any) error {
+	return m.get(ctx, m.PrometheusPort, path, into)
+}
+
+// get reads a document of a program in the monitoring namespace.
+func (m Monitor) get(ctx context.Context, port int, path string, into any) error {
+	b, err := m.read(ctx, port, path)
 	if err != nil {
 		return err
 	}
@@ -86,4 +102,8 @@ func (l *Lab) getJSON(ctx context.Context, port int, path string, into any) erro
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil
+}
+
+func (m Monitor) read(ctx context.Context, port int, path string) ([]byte, error) {
+	return netspace.Get(ctx, m.Netns, fmt.Sprintf("http://127.0.0.1:%d%s", port, path))
 }

@@ -1,4 +1,4 @@
-package main
+package windows
 
 import (
 	"os"
@@ -35,7 +35,7 @@ func TestRewriteExpr(t *testing.T) {
 	}
 }
 
-func TestLabRules(t *testing.T) {
+func TestRules(t *testing.T) {
 	in := `groups:
     # the votes
     - name: podnet
@@ -54,7 +54,7 @@ func TestLabRules(t *testing.T) {
 `
 	want := strings.NewReplacer("interval: 15s", "interval: 2s", "a[5m]", "a[20s]", "for: 30s", "for: 4s",
 		"keep_firing_for: 1m", "keep_firing_for: 10s").Replace(in)
-	got, err := labRules("x.rules.yaml", []byte(in))
+	got, err := Rules("x.rules.yaml", []byte(in))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestLabRulesRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := labRules("x.rules.yaml", []byte(tt.in))
+			_, err := Rules("x.rules.yaml", []byte(tt.in))
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v; want one with %q", err, tt.want)
 			}
@@ -82,7 +82,7 @@ func TestLabRulesRefuses(t *testing.T) {
 func TestLabAlertmanager(t *testing.T) {
 	in := "route:\n    receiver: x\n    group_wait: 5s\n    group_interval: 10s\n    repeat_interval: 4h\n"
 	want := "route:\n    receiver: x\n    group_wait: 1s\n    group_interval: 2s\n    repeat_interval: 4h\n"
-	got, err := labAlertmanager("alertmanager.yaml", []byte(in))
+	got, err := Alertmanager("alertmanager.yaml", []byte(in))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func TestShippedRulesHaveLabWindows(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := labRules(filepath.Base(file), text); err != nil {
+		if _, err := Rules(filepath.Base(file), text); err != nil {
 			t.Error(err)
 		}
 	}

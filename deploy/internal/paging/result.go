@@ -1,4 +1,4 @@
-package main
+package paging
 
 import (
 	"cmp"
@@ -15,10 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// result is the outcome of one row, as `lab test --output=json` prints it.
-type result struct {
+// Result is the outcome of one row, as `lab test --output=json` prints it.
+type Result struct {
 	ID       string      `json:"id"`
-	Expected expectation `json:"expected"`
+	Expected Expectation `json:"expected"`
 	Fired    []fired     `json:"fired"`
 	Seconds  *float64    `json:"seconds"` // from injection to the expected page; null if it did not come
 	Pass     bool        `json:"pass"`
@@ -32,8 +32,8 @@ type fired struct {
 }
 
 // newResult judges what was seen of a row.
-func newResult(id string, want expectation, seen observation) result {
-	r := result{ID: id, Expected: want, Fired: []fired{}}
+func newResult(id string, want Expectation, seen observation) Result {
+	r := Result{ID: id, Expected: want, Fired: []fired{}}
 	r.Pass, r.Reason = judge(want, seen)
 	for _, f := range seen.Fired {
 		r.Fired = append(r.Fired, fired{f.Labels, seconds(f.Began)})
@@ -49,10 +49,10 @@ func newResult(id string, want expectation, seen observation) result {
 // second.
 func seconds(d time.Duration) float64 { return math.Round(d.Seconds()*10) / 10 }
 
-// writeJSON prints results as an array.
-func writeJSON(w io.Writer, rs []result) error {
+// WriteJSON prints results as an array.
+func WriteJSON(w io.Writer, rs []Result) error {
 	if rs == nil {
-		rs = []result{}
+		rs = []Result{}
 	}
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
@@ -60,8 +60,8 @@ func writeJSON(w io.Writer, rs []result) error {
 	return e.Encode(rs)
 }
 
-// writeTable prints results for people, and in the last line how many passed.
-func writeTable(out io.Writer, rs []result) error {
+// WriteTable prints results for people, and in the last line how many passed.
+func WriteTable(out io.Writer, rs []Result) error {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tEXPECTED\tFIRED\tSECONDS\tRESULT")
 	passed := 0
@@ -86,8 +86,8 @@ func writeTable(out io.Writer, rs []result) error {
 }
 
 // String returns what is expected, as the table has it.
-func (e expectation) String() string {
-	if e.Severity != severityPage {
+func (e Expectation) String() string {
+	if e.Severity != SeverityPage {
 		return "no page"
 	}
 	return e.Cause + "·" + e.Node
@@ -121,7 +121,7 @@ func firedTexts(all []fired) []string {
 
 // rank sorts pages before everything else.
 func rank(severity string) int {
-	if severity == severityPage {
+	if severity == SeverityPage {
 		return 0
 	}
 	return 1
@@ -134,8 +134,8 @@ func secondsText(s *float64) string {
 	return fmt.Sprintf("%.1f", *s)
 }
 
-// isTerminal reports whether a person looks at the file.
-func isTerminal(f *os.File) bool {
+// IsTerminal reports whether a person looks at the file.
+func IsTerminal(f *os.File) bool {
 	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
 	return err == nil
 }

@@ -1,4 +1,4 @@
-package main
+package paging
 
 import (
 	"bytes"
@@ -10,16 +10,16 @@ import (
 )
 
 func TestWriteJSON(t *testing.T) {
-	want := expectation{Cause: "firewall_drop", Node: "n2", Severity: severityPage}
+	want := Expectation{Cause: "firewall_drop", Node: "n2", Severity: SeverityPage}
 	for _, tt := range []struct {
 		name    string
-		results []result
+		results []Result
 		want    string
 	}{
 		{"no results are an empty array", nil, "[]\n"},
 		{
 			"a page that did not come has no seconds",
-			[]result{newResult("forward-drop", want, observation{})},
+			[]Result{newResult("forward-drop", want, observation{})},
 			`[
   {
     "id": "forward-drop",
@@ -38,7 +38,7 @@ func TestWriteJSON(t *testing.T) {
 		},
 		{
 			"a page has its labels and seconds",
-			[]result{newResult("forward-drop", want, observation{
+			[]Result{newResult("forward-drop", want, observation{
 				Fired: []firing{alert("page", "firewall_drop", "n2", 6.04, 30)}, Cleared: 20 * time.Second,
 			})},
 			`[
@@ -70,7 +70,7 @@ func TestWriteJSON(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var out bytes.Buffer
-			if err := writeJSON(&out, tt.results); err != nil {
+			if err := WriteJSON(&out, tt.results); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(tt.want, out.String()); diff != "" {
@@ -81,15 +81,15 @@ func TestWriteJSON(t *testing.T) {
 }
 
 func TestWriteTableEndsWithTheCounts(t *testing.T) {
-	want := expectation{Cause: "firewall_drop", Node: "n2", Severity: severityPage}
+	want := Expectation{Cause: "firewall_drop", Node: "n2", Severity: SeverityPage}
 	passes := observation{Cleared: 20 * time.Second, Fired: []firing{
 		alert("ticket", "prober_impaired", "n4", 1, 0), alert("page", "firewall_drop", "n2", 6, 30), alert("ticket", "prober_impaired", "n1", 9, 0),
 	}}
 	var out bytes.Buffer
-	err := writeTable(&out, []result{
+	err := WriteTable(&out, []Result{
 		newResult("forward-drop", want, passes),
 		newResult("pod-input-drop", want, observation{}),
-		newResult("exporter-restart", expectation{Node: "n2"}, observation{}),
+		newResult("exporter-restart", Expectation{Node: "n2"}, observation{}),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -1,30 +1,39 @@
-package main
+package paging
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 )
 
-// How long the parts of a test row may take, at the rule windows of the lab.
+// How long the parts of a trial may take, at the rule windows of the lab.
 const (
 	pageDeadline    = 15 * time.Second // from the beginning of the injection to the page
 	settleFor       = 8 * time.Second  // watched on after the page, for another one
 	quietWatch      = 20 * time.Second // watched when nothing may page
-	quietDeadline   = 60 * time.Second // for the lab to be quiet before a row
+	quietDeadline   = 60 * time.Second // for the lab to be quiet before a trial
 	resolveDeadline = 45 * time.Second // from clearing the fault to the end of the page
 )
 
-// expectation is what must be said about a fault on a node.
-type expectation struct {
+// Expectation is what must be said about a fault on a node.
+type Expectation struct {
 	Cause    string `json:"cause"`
 	Node     string `json:"node"`
-	Severity string `json:"severity"` // severityPage, or "" when nothing may page
+	Severity string `json:"severity"` // SeverityPage, or "" when nothing may page
+
+	// Within is how long after the beginning of the injection the page may
+	// come, or how long is watched when nothing may page; 0 is a lab's usual.
+	Within time.Duration `json:"-"`
 }
 
+func (e Expectation) within() time.Duration { return cmp.Or(e.Within, pageDeadline) }
+
+func (e Expectation) watch() time.Duration { return cmp.Or(e.Within, quietWatch) }
+
 // firing is an alert that Alertmanager held for active, neither silenced nor
-// inhibited, at some time during a row.
+// inhibited, at some time during a trial.
 type firing struct {
 	Labels map[string]string
 	Group  string // Alertmanager's group: one notification to one person
@@ -32,10 +41,10 @@ type firing struct {
 	Ended  time.Duration // 0 if it was active at the last look
 }
 
-func (f firing) pages() bool { return f.Labels["severity"] == severityPage }
+func (f firing) pages() bool { return f.Labels["severity"] == SeverityPage }
 
 // is reports whether the alert names the expected cause and node.
-func (f firing) is(want expectation) bool {
+func (f firing) is(want Expectation) bool {
 	return f.Labels["cause"] == want.Cause && f.Labels["node"] == want.Node
 }
 
@@ -44,24 +53,24 @@ func (f firing) String() string {
 	return fmt.Sprintf("%s(%s·%s %s)", f.Labels["alertname"], f.Labels["cause"], f.Labels["node"], f.Labels["severity"])
 }
 
-// observation is all that was seen during a row. Times count from the
+// observation is all that was seen during a trial. Times count from the
 // beginning of the injection.
 type observation struct {
-	Problem string // why the row could not be run to its end; "" if it could
+	Problem string // why the trial could not be run to its end; "" if it could
 	Fired   []firing
 	Cleared time.Duration // when the fault began to be cleared
 	MustSee string        // what had to be seen besides alerts; "" for nothing
 	Seen    bool          // and whether it was
 }
 
-// judge says whether a row has passed, and if not, everything that is wrong
+// judge says whether a trial has passed, and if not, everything that is wrong
 // with it in one line.
-func judge(want expectation, seen observation) (pass bool, reason string) {
+func judge(want Expectation, seen observation) (pass bool, reason string) {
 	var wrong []string
 	if seen.Problem != "" {
 		wrong = append(wrong, seen.Problem)
 	}
-	if want.Severity == severityPage {
+	if want.Severity == SeverityPage {
 		wrong = append(wrong, judgePage(want, seen)...)
 	}
 	wrong = append(wrong, judgeOthers(want, seen)...)
@@ -73,7 +82,7 @@ func judge(want expectation, seen observation) (pass bool, reason string) {
 
 // judgePage says what is wrong with the one page that must come: that it is
 // missing, late, or comes and goes, or stays.
-func judgePage(want expectation, seen observation) []string {
+func judgePage(want Expectation, seen observation) []string {
 	at, found := secondsTo(want, seen)
 	if !found {
 		if seen.Problem != "" {
@@ -82,8 +91,8 @@ func judgePage(want expectation, seen observation) []string {
 		return []string{fmt.Sprintf("no page for %s on %s", want.Cause, want.Node)}
 	}
 	var wrong []string
-	if at > pageDeadline {
-		wrong = append(wrong, fmt.Sprintf("the page is late: %.1f s, more than %.0f", at.Seconds(), pageDeadline.Seconds()))
+	if at > want.within() {
+		wrong = append(wrong, fmt.Sprintf("the page is late: %.1f s, more than %.0f", at.Seconds(), want.within().Seconds()))
 	}
 	for _, f := range seen.Fired {
 		switch {
@@ -99,12 +108,12 @@ func judgePage(want expectation, seen observation) []string {
 
 // judgeOthers says which pages nobody wanted. Alerts of one group are one page
 // if all of them name the expected cause and node.
-func judgeOthers(want expectation, seen observation) []string {
+func judgeOthers(want Expectation, seen observation) []string {
 	var wrong, groups []string
 	for _, f := range seen.Fired {
 		switch {
 		case !f.pages():
-		case want.Severity != severityPage || !f.is(want):
+		case want.Severity != SeverityPage || !f.is(want):
 			wrong = append(wrong, fmt.Sprintf("page that must not be: %v after %.1f s", f, f.Began.Seconds()))
 		case f.Began > seen.Cleared:
 			wrong = append(wrong, fmt.Sprintf("%v fires again %.1f s after the fault was cleared", f, (f.Began-seen.Cleared).Seconds()))
@@ -120,7 +129,7 @@ func judgeOthers(want expectation, seen observation) []string {
 
 // secondsTo returns when the first alert that pages and names the expected
 // cause and node began to fire.
-func secondsTo(want expectation, seen observation) (at time.Duration, found bool) {
+func secondsTo(want Expectation, seen observation) (at time.Duration, found bool) {
 	for _, f := range seen.Fired {
 		if f.pages() && f.is(want) && (!found || f.Began < at) {
 			at, found = f.Began, true

@@ -1,4 +1,6 @@
-package main
+// Package windows rewrites the durations of rules to those of a lab, where
+// everything is scraped every second and a page shall come within seconds.
+package windows
 
 import (
 	"fmt"
@@ -36,10 +38,10 @@ func alertmanagerWindows() map[string]map[string]string {
 	}
 }
 
-// labRules rewrites a rule file of alerts/ to the lab's windows. A duration
+// Rules rewrites a rule file of alerts/ to the lab's windows. A duration
 // that the table does not have is an error: a rule that never fires in the lab
 // would look like one that works.
-func labRules(name string, text []byte) ([]byte, error) {
+func Rules(name string, text []byte) ([]byte, error) {
 	table := ruleWindows()
 	return rewrite(name, text, func(key, value string) (string, error) {
 		switch key {
@@ -52,8 +54,8 @@ func labRules(name string, text []byte) ([]byte, error) {
 	})
 }
 
-// labAlertmanager rewrites Alertmanager's configuration to the lab's windows.
-func labAlertmanager(name string, text []byte) ([]byte, error) {
+// Alertmanager rewrites Alertmanager's configuration to the lab's windows.
+func Alertmanager(name string, text []byte) ([]byte, error) {
 	tables := alertmanagerWindows()
 	return rewrite(name, text, func(key, value string) (string, error) {
 		if table, ok := tables[key]; ok {
@@ -103,7 +105,7 @@ func lookUp(table map[string]string, production string) (string, error) {
 	}
 	lab, ok := table[production]
 	if !ok {
-		return "", fmt.Errorf("duration %q has no lab value: add it to the tables in deploy/lab/windows.go", production)
+		return "", fmt.Errorf("duration %q has no lab value: add it to the tables in deploy/internal/windows/windows.go", production)
 	}
 	return lab, nil
 }
