@@ -25,7 +25,7 @@ KUBERNETES := $(addprefix bin/kubernetes/,kube-apiserver kube-controller-manager
 CNI        := $(addprefix bin/cni/,bridge host-local loopback portmap)
 E2E_TOOLS  := $(KUBERNETES) $(CNI) bin/etcd bin/prometheus-kubernetes bin/alertmanager
 
-.PHONY: help demo build image test test-integration lint generate generate-check bench faults fuzz compat clean tools e2e e2e-up e2e-down e2e-tools
+.PHONY: help demo build image test test-integration test-deploy lint generate generate-check bench faults fuzz compat clean tools e2e e2e-up e2e-down e2e-tools
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' Makefile
@@ -52,16 +52,19 @@ test: build tools ## unit tests, rule tests, and faults in the lab (root, withou
 test-integration: build tools ## the lab's part of `make test`
 	@.ci/test lab -- $(FAULTS)
 
+test-deploy: bin/helm bin/kustomize ## the Helm chart and kustomize's base: rendered, checked, compared
+	@.ci/test deploy
+
 faults: build tools ## every fault of the lab
 	@go run ./deploy/lab test
 
 lint: tools bin/golangci-lint ## linters, formatting, tidy go.mod, rules
 	@.ci/lint
 
-generate: ## eBPF objects (needs clang-19), docs/METRICS.md, dashboards
+generate: bin/helm ## eBPF objects (needs clang-19), docs/METRICS.md, dashboards, chart
 	@.ci/generate
 
-generate-check: ## fails if generated files are not what `make generate` makes
+generate-check: bin/helm ## fails if generated files are not what `make generate` makes
 	@.ci/generate --check
 
 bench: build ## what probing and collecting cost, next to fping and a bare loop in C's manner
@@ -109,6 +112,12 @@ bin/alertmanager: tools/alertmanager/go.mod
 
 bin/golangci-lint: tools/golangci-lint/go.mod
 	@tools/build $@ tools/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+bin/helm: tools/helm/go.mod
+	@tools/build $@ tools/helm helm.sh/helm/v4/cmd/helm
+
+bin/kustomize: tools/kustomize/go.mod
+	@tools/build $@ tools/kustomize sigs.k8s.io/kustomize/kustomize/v5
 
 bin/coredns: tools/coredns/go.mod tools/coredns/main.go
 	@tools/build $@ tools/coredns .

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/process"
+)
+
+// up makes the cluster anew and returns once every node is ready.
+func (c *Cluster) up(ctx context.Context) error {
+	if err := c.build(ctx); err != nil {
+		return err
+	}
+	start := time.Now()
+	c.Plan = newPlan(c.asked)
+	if _, err := c.remove(); err != nil {
+		return fmt.Errorf("remove what is left of an earlier cluster: %w", err)
+	}
+	if err := c.prepare(ctx); err != nil {
+		return err
+	}
+	if err := c.makeLAN(); err != nil {
+		return err
+	}
+	if err := c.startControlPlane(ctx); err != nil {
+		return err
+	}
+	if err := c.join(ctx, c.Plan.Nodes...); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.Out, "%d nodes are ready after %.1f s\n", len(c.Plan.Nodes), time.Since(start).Seconds())
+	return nil
+}
+
+// prepare writes everything that the cluster's programs read. The state is
+// written before anything is made: a crash from there on leaves a cluster that
+// down knows.
+func (c *Cluster) prepare(ctx context.Context) error {
+	for _, dir := range []string{"", "log", "pki", "nodes", "images"} {
+		if err := os.MkdirAll(c.path(dir), 0o755); err != nil {
+			return fmt.Errorf("state directory: %w", err)
+		}
+	}
+	if err := c.changeState(func(*State) {}); err != nil {
+		return err
+	}
+	if err := c.writePKI(); err != nil {
+		return err
+	}
+	return c.writeImages(ctx)
+}
+
+// join adds nodes side by side, and returns once they are ready.
+func (c *Cluster) join(ctx context.Context, nodes ...NodePlan) error {
+	err := eachNode(nodes, func(n NodePlan) error {
+		if err := c.makeNodeNetwork(n); err != nil {
+			return err
+		}
+		return c.startNode(n)
+	})
+	if err != nil {
+		return err
+	}
+	return c.connectNodes(ctx, nodes...)
+}
+
+// connectNodes waits until nodes have registered and gives their pods a
+// network, as a CNI's daemon does, until they are ready.
+func (c *Cluster) connectNodes(ctx context.Context, nodes ...NodePlan) error {
+	ctx, cancel := context.WithTimeout(ctx, startWithin)
+	defer cancel()
+	var ended error
+	err := poll(ctx, func(ctx context.Context) error {
+		if ended = c.alive(nodes); ended != nil {
+			return nil
+		}
+		return c.programPods(ctx)
+	})
+	if err = errors.Join(ended, err); err == nil {
+		err = poll(ctx, func(ctx context.Context) error { return c.nodesReady(ctx, nodes) })
+	}
+	if err != nil {
+		for _, n := range nodes {
+			err = fmt.Errorf("%w\nlog of %s's kubelet:\n%s", err, n.Name, logTail(c.logFile(n.Name+"-kubelet")))
+		}
+	}
+	return err
+}
+
+// alive fails if a node's first process has ended.
+func (c *Cluster) alive(nodes []NodePlan) error {
+	var errs []error
+	for _, n := range nodes {
+		if _, err := c.proc(n.Name); errors.Is(err, process.ErrNotRunning) {
+			errs = append(errs, fmt.Errorf("%w; its log says:\n%s", err, logTail(c.logFile(n.Name))))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// eachNode does something for nodes side by side.
+func eachNode(nodes []NodePlan, do func(NodePlan) error) error {
+	errs := make([]error, len(nodes))
+	var wg sync.WaitGroup
+	for i, n := range nodes {
+		wg.Go(func() { errs[i] = do(n) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// down removes the cluster and says what it removed.
+func (c *Cluster) down() error {
+	removed, err := c.remove()
+	for _, line := range removed {
+		fmt.Fprintln(c.Out, "removed", line)
+	}
+	if len(removed) == 0 && err == nil {
+		fmt.Fprintln(c.Out, "no cluster to remove")
+	}
+	return err
+}
