@@ -64,7 +64,7 @@ func (s source) build(ctx context.Context, platform string) (archive.Platform, e
 	if err != nil {
 		return archive.Platform{}, err
 	}
-	defer os.RemoveAll(folder)
+	defer func() { _ = os.RemoveAll(folder) }()
 	binary := filepath.Join(folder, "podnet_exporter")
 	// Neither the paths nor the version control of this machine get into it.
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", s.ldflags, "-o", binary, "./exporter")
