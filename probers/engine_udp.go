@@ -240,7 +240,7 @@ func (e *Engine) takeUDP(s *udpSocket, i int, now moment) {
 
 // measureUDP adds what a good reply tells beside its RTT.
 func (e *Engine) measureUDP(f *flight, p UDPPacket, rx int64, r *Result) {
-	r.Delay = time.Duration(p.RepliedAt - p.ReceivedAt)
+	r.Delay, r.State = time.Duration(p.RepliedAt-p.ReceivedAt), p.State
 	if f.answered {
 		if r.Doubled = Reverse; p.Received != f.counted {
 			r.Doubled = Forward

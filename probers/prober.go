@@ -87,6 +87,7 @@ type Result struct {
 	Reordered Ways          // where a later packet of the flow overtook this one
 	Doubled   Ways          // of a Duplicate: which packet came twice, the request or the reply
 	OneWay    OneWay        // by the clocks of both ends
+	State     UDPState      // of a success: what the responder announces of its node
 
 	Transfer *Transfer // of TCPTransfer only
 }

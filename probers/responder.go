@@ -47,6 +47,7 @@ type Responder struct {
 	gate *gate
 
 	counters responderCounters
+	state    atomic.Uint32 // UDPState
 }
 
 type responderCounters struct {
@@ -100,7 +101,7 @@ func (r *Responder) open() error {
 		return err
 	}
 	defer func() { _ = c.Close() }() // the gate has a duplicate
-	return gate.echo(c.(*net.UDPConn), newUDPEcho(r.opts, &r.counters))
+	return gate.echo(c.(*net.UDPConn), newUDPEcho(r.opts, &r.counters, &r.state))
 }
 
 // Addr returns where the responder listens.
@@ -137,6 +138,10 @@ func (r *Responder) Run(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Announce sets what UDP replies say of the node from now on. It may be called
+// at any time.
+func (r *Responder) Announce(s UDPState) { r.state.Store(uint32(s)) }
 
 // Stats returns the counters. It may be called at any time.
 func (r *Responder) Stats() ResponderStats {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -48,19 +49,21 @@ type udpEcho struct {
 	limit    *rate.Limiter
 	flows    *flowCounts
 	counters *responderCounters
+	state    *atomic.Uint32
 
 	packet [65536]byte
 	oob    [256]byte
 	from   unix.RawSockaddrAny
 }
 
-func newUDPEcho(opts ResponderOptions, counters *responderCounters) *udpEcho {
+func newUDPEcho(opts ResponderOptions, counters *responderCounters, state *atomic.Uint32) *udpEcho {
 	return &udpEcho{
 		codec:    NewUDPCodec(opts.Key),
 		identity: UDPIdentity(opts.Node, opts.Namespace, opts.Pod),
 		limit:    rate.NewLimiter(rate.Limit(opts.MaxReplies), udpBurst),
 		flows:    newFlowCounts(udpFlows),
 		counters: counters,
+		state:    state,
 	}
 }
 
@@ -124,6 +127,7 @@ func (e *udpEcho) reply(b []byte, at int64) bool {
 	}
 	p.ReceivedAt = at
 	p.Identity = e.identity
+	p.State = UDPState(e.state.Load())
 	p.RepliedAt = time.Now().UnixNano()
 	e.codec.Marshal(b, p)
 	return true

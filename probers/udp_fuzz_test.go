@@ -41,7 +41,7 @@ func (in *inbox) put(packet []byte, from netip.AddrPort) {
 func FuzzUDPReply(f *testing.F) {
 	good := make([]byte, udpPayload)
 	binary.BigEndian.PutUint64(good[udpStampAt:], 1)
-	NewUDPCodec(testKey).Marshal(good, UDPPacket{Type: UDPReply, Flow: 7, Sequence: 1, Received: 1, ReceivedAt: 5, RepliedAt: 9, Identity: 3})
+	NewUDPCodec(testKey).Marshal(good, UDPPacket{Type: UDPReply, Flow: 7, Sequence: 1, Received: 1, ReceivedAt: 5, RepliedAt: 9, Identity: 3, State: UDPCordoned})
 	f.Add(good, false, uint64(0))
 	f.Add(good, true, uint64(3))
 	f.Add(good[:UDPHeaderSize], true, uint64(0))
@@ -54,6 +54,7 @@ func FuzzUDPReply(f *testing.F) {
 				Type: UDPType(packet[5]), Flow: binary.BigEndian.Uint64(packet[8:]), Sequence: binary.BigEndian.Uint64(packet[16:]),
 				Received: binary.BigEndian.Uint64(packet[32:]), ReceivedAt: int64(binary.BigEndian.Uint64(packet[40:])),
 				RepliedAt: int64(binary.BigEndian.Uint64(packet[48:])), Identity: binary.BigEndian.Uint64(packet[56:]),
+				State: UDPState(packet[6]),
 			}
 			e.udp.codec.Marshal(packet, p)
 		}
@@ -65,6 +66,9 @@ func FuzzUDPReply(f *testing.F) {
 		for _, r := range e.ready {
 			if r.Event == Done {
 				done++
+			}
+			if r.State > UDPDraining || r.Reason != OK && r.State != UDPUsual {
+				t.Errorf("% x: announced %d by an answer of %q", packet, r.State, r.Reason)
 			}
 			if r.RTT < 0 || r.RTT > time.Minute || r.Delay < 0 {
 				t.Errorf("% x: %+v", packet, r)

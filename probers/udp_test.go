@@ -63,3 +63,17 @@ func TestUDPProbeIsAnswered(t *testing.T) {
 		}
 	}
 }
+
+func TestAReplyAnnouncesTheStateOfTheNode(t *testing.T) {
+	near, far := pair(t)
+	near.wait(t, "10.9.0.2", "fd09::2")
+	r := far.respond(t, ResponderOptions{Key: testKey})
+	e := near.engine(t)
+	e.SetKey(testKey)
+	for _, want := range []UDPState{UDPUsual, UDPCordoned, UDPDraining, UDPUsual} {
+		r.Announce(want)
+		if got := near.probe(t, e, udp(uint64(want), far4)); got.Reason != OK || got.State != want {
+			t.Errorf("got %+v; want state %d", got, want)
+		}
+	}
+}

@@ -19,6 +19,17 @@ const (
 	UDPReply
 )
 
+// UDPState is what a responder announces of its node: whether it will soon be
+// down on purpose. Nobody else knows in time.
+type UDPState uint8
+
+// The states.
+const (
+	UDPUsual    UDPState = iota // or not known, or not said
+	UDPCordoned                 // no new pods are placed on the node
+	UDPDraining                 // the node is being emptied, or about to be deleted
+)
+
 // UDPHeaderSize is the size of a UDP probe's payload in bytes, without the
 // padding that may follow: the shortest packet there is.
 const UDPHeaderSize = 80
@@ -28,7 +39,8 @@ const UDPHeaderSize = 80
 //	 0  magic "PNET"
 //	 4  version, 1
 //	 5  type
-//	 6  zero
+//	 6  state of the responder's node
+//	 7  zero
 //	 8  flow
 //	16  sequence
 //	24  sent: sender's clock, ns since 1970
@@ -57,6 +69,7 @@ type UDPPacket struct {
 	ReceivedAt int64  // ns since 1970 by the responder's clock, stamped by its kernel
 	RepliedAt  int64  // ns since 1970 by the responder's clock
 	Identity   uint64 // of the responder, see [UDPIdentity]
+	State      UDPState
 }
 
 // Errors of [UDPCodec.Parse].
@@ -97,7 +110,7 @@ func NewUDPCodec(key []byte) *UDPCodec {
 func (c *UDPCodec) Marshal(b []byte, p UDPPacket) {
 	_ = b[UDPHeaderSize-1]
 	copy(b, udpMagic)
-	b[4], b[5], b[6], b[7] = udpVersion, byte(p.Type), 0, 0
+	b[4], b[5], b[6], b[7] = udpVersion, byte(p.Type), byte(p.State), 0
 	binary.BigEndian.PutUint64(b[8:], p.Flow)
 	binary.BigEndian.PutUint64(b[16:], p.Sequence)
 	binary.BigEndian.PutUint64(b[24:], uint64(p.Sent))
@@ -110,7 +123,7 @@ func (c *UDPCodec) Marshal(b []byte, p UDPPacket) {
 
 // Parse reads a packet. The error is [ErrUDPMalformed] or [ErrUDPKey].
 func (c *UDPCodec) Parse(b []byte) (UDPPacket, error) {
-	if len(b) < UDPHeaderSize || string(b[:4]) != udpMagic || b[4] != udpVersion || b[6] != 0 || b[7] != 0 {
+	if len(b) < UDPHeaderSize || string(b[:4]) != udpMagic || b[4] != udpVersion || b[7] != 0 {
 		return UDPPacket{}, ErrUDPMalformed
 	}
 	p := UDPPacket{
@@ -122,8 +135,9 @@ func (c *UDPCodec) Parse(b []byte) (UDPPacket, error) {
 		ReceivedAt: int64(binary.BigEndian.Uint64(b[40:])),
 		RepliedAt:  int64(binary.BigEndian.Uint64(b[48:])),
 		Identity:   binary.BigEndian.Uint64(b[56:]),
+		State:      UDPState(b[6]),
 	}
-	if p.Type != UDPRequest && p.Type != UDPReply {
+	if p.Type != UDPRequest && p.Type != UDPReply || p.State > UDPDraining || p.Type == UDPRequest && p.State != UDPUsual {
 		return UDPPacket{}, ErrUDPMalformed
 	}
 	if !hmac.Equal(b[udpMACAt:UDPHeaderSize], c.sign(b)) {

@@ -10,7 +10,7 @@ import (
 
 var sampleUDP = UDPPacket{
 	Type: UDPReply, Flow: 0x0102030405060708, Sequence: 7, Sent: -1,
-	Received: 6, ReceivedAt: 1_700_000_000_000_000_000, RepliedAt: 1_700_000_000_000_001_000, Identity: 42,
+	Received: 6, ReceivedAt: 1_700_000_000_000_000_000, RepliedAt: 1_700_000_000_000_001_000, Identity: 42, State: UDPDraining,
 }
 
 func TestUDPPacketsComeBackAsTheyWere(t *testing.T) {
@@ -41,8 +41,14 @@ func TestUDPPacketsThatAreNotTaken(t *testing.T) {
 		{"another magic", func(b []byte) []byte { b[0] = 'X'; return b }, ErrUDPMalformed},
 		{"another version", func(b []byte) []byte { b[4] = 2; return b }, ErrUDPMalformed},
 		{"unknown type", func(b []byte) []byte { b[5] = 3; return b }, ErrUDPMalformed},
+		{"unknown state", func(b []byte) []byte { b[6] = 3; return b }, ErrUDPMalformed},
+		{"another state", func(b []byte) []byte { b[6] = byte(UDPCordoned); return b }, ErrUDPKey},
+		{"a request with a state", func(b []byte) []byte {
+			NewUDPCodec([]byte("key")).Marshal(b, UDPPacket{Type: UDPRequest, State: UDPCordoned})
+			return b
+		}, ErrUDPMalformed},
 		{"reserved bits set", func(b []byte) []byte { b[7] = 1; return b }, ErrUDPMalformed},
-		{"another type", func(b []byte) []byte { b[5] = byte(UDPRequest); return b }, ErrUDPKey},
+		{"another type", func(b []byte) []byte { b[5], b[6] = byte(UDPRequest), 0; return b }, ErrUDPKey},
 		{"a bit of a number changed", func(b []byte) []byte { b[20] ^= 1; return b }, ErrUDPKey},
 		{"a bit of the padding changed", func(b []byte) []byte { b[len(b)-1] ^= 1; return b }, ErrUDPKey},
 		{"padding cut off", func(b []byte) []byte { return b[:len(b)-1] }, ErrUDPKey},
