@@ -23,7 +23,7 @@ TOOLS := bin/prometheus bin/promtool bin/alertmanager
 # What the three-node cluster of deploy/e2e is made of.
 KUBERNETES := $(addprefix bin/kubernetes/,kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl)
 CNI        := $(addprefix bin/cni/,bridge host-local loopback portmap)
-E2E_TOOLS  := $(KUBERNETES) $(CNI) bin/etcd bin/prometheus-kubernetes bin/alertmanager
+E2E_TOOLS  := $(KUBERNETES) $(CNI) bin/etcd bin/prometheus-kubernetes bin/alertmanager bin/helm
 
 .PHONY: help demo build image test test-integration test-deploy lint generate generate-check bench faults fuzz compat clean tools e2e e2e-up e2e-down e2e-tools
 

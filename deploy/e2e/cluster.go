@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -21,6 +22,8 @@ type Cluster struct {
 
 	prefix string  // of namespaces and cgroups, from the command line
 	asked  Options // of the command line, for a cluster that is made
+
+	crashing context.CancelFunc // ends the fault that lets a program crash
 }
 
 // State is what a running cluster wrote down, STATE/state.json.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/paging"
 )
 
 // etcdURL is where etcd listens inside the control plane's namespace.
@@ -83,10 +85,8 @@ func (c *Cluster) apiAddress() netip.AddrPort {
 // waitFor waits until a program of the cluster serves. It fails at once when
 // the program has ended; the error holds the end of its log.
 func (c *Cluster) waitFor(ctx context.Context, name string, serves func(context.Context) error) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, startWithin, context.DeadlineExceeded)
-	defer cancel()
 	var ended error
-	err := poll(ctx, func(ctx context.Context) error {
+	err := paging.Poll(ctx, startWithin, func(ctx context.Context) error {
 		if _, ended = c.proc(name); ended != nil {
 			return nil
 		}

@@ -47,6 +47,7 @@ func run(ctx context.Context, args []string) error {
 	clusterCommands(app, c, commands)
 	insideCommands(app, c, commands)
 	nodeCommands(app, c, commands)
+	testCommands(app, c, commands)
 
 	name, err := app.Parse(args)
 	if err != nil {
@@ -63,7 +64,8 @@ func clusterCommands(app *kingpin.Application, c *Cluster, commands map[string]f
 	build := app.Command("build", "Build what the cluster is made of (make e2e-tools); the first time takes 10 minutes.")
 	commands[build.FullCommand()] = c.build
 	up := app.Command("up", "Make the cluster anew; what is left of an earlier one is removed first.")
-	commands[up.FullCommand()] = c.up
+	bare := up.Flag("bare", "Only Kubernetes: install nothing.").Bool()
+	commands[up.FullCommand()] = func(ctx context.Context) error { return c.up(ctx, *bare) }
 	down := app.Command("down", "Remove the cluster and everything that belongs to it.")
 	commands[down.FullCommand()] = func(context.Context) error { return c.down() }
 	status := app.Command("status", "Print nodes, pods and processes.")

@@ -130,12 +130,12 @@ func address(h *netlink.Handle, device string, n NodePlan) error {
 	return nil
 }
 
-// routePods gives every node, and the control plane, routes to the pods of all
+// routePods gives every node routes to the pods of all
 // other nodes: each node is the gateway of its own pods, which is what flannel
 // calls host-gw. podCIDRs are those of the nodes that there are, by name.
 func (c *Cluster) routePods(podCIDRs map[string][]netip.Prefix) error {
 	var errs []error
-	for _, at := range append([]NodePlan{c.Plan.Control}, c.Plan.Nodes...) {
+	for _, at := range c.Plan.Nodes {
 		errs = append(errs, c.routePodsAt(at, podCIDRs))
 	}
 	return errors.Join(errs...)
@@ -166,4 +166,18 @@ func (c *Cluster) routePodsAt(at NodePlan, podCIDRs map[string][]netip.Prefix) e
 
 func ipNet(p netip.Prefix) *net.IPNet {
 	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+}
+
+// unplug removes the pair of devices between a node and the LAN.
+func (c *Cluster) unplug(n NodePlan) error {
+	lan, err := netspace.Netlink(c.Plan.Control.Netns)
+	if err != nil {
+		return err
+	}
+	defer lan.Close()
+	port, err := lan.LinkByName(n.Name)
+	if err != nil {
+		return fmt.Errorf("port %s of the LAN: %w", n.Name, err)
+	}
+	return lan.LinkDel(port)
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/podnet-exporter/podnet_exporter/deploy/internal/netspace"
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/paging"
 )
 
 // TestMain lets the test's own binary be a node's first process.
@@ -92,7 +93,7 @@ func TestNode(t *testing.T) {
 	if err := c.startNode(n); err != nil {
 		t.Fatal(err)
 	}
-	err := pollFor(t.Context(), startWithin, func(ctx context.Context) error {
+	err := paging.Poll(t.Context(), startWithin, func(ctx context.Context) error {
 		_, err := c.output(ctx, n, "ctr", "version")
 		return err
 	})

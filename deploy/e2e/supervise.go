@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/paging"
 )
 
 // containerdSocket is where a node's containerd listens.
@@ -26,9 +28,7 @@ func (c *Cluster) supervise(n NodePlan) error {
 		return err
 	}
 	go init.reap()
-	ctx, cancel := context.WithTimeout(context.Background(), startWithin)
-	defer cancel()
-	if err := poll(ctx, containerdServes); err != nil {
+	if err := paging.Poll(context.Background(), startWithin, containerdServes); err != nil {
 		return fmt.Errorf("containerd: %w", err)
 	}
 	images, err := filepath.Glob(c.path("images", "*.tar"))

@@ -8,11 +8,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/paging"
 	"github.com/podnet-exporter/podnet_exporter/deploy/internal/process"
 )
 
-// up makes the cluster anew and returns once every node is ready.
-func (c *Cluster) up(ctx context.Context) error {
+// up makes the cluster anew, and unless bare installs podnet_exporter and what
+// watches it. It returns once all of it runs.
+func (c *Cluster) up(ctx context.Context, bare bool) error {
 	if err := c.build(ctx); err != nil {
 		return err
 	}
@@ -34,6 +36,16 @@ func (c *Cluster) up(ctx context.Context) error {
 		return err
 	}
 	fmt.Fprintf(c.Out, "%d nodes are ready after %.1f s\n", len(c.Plan.Nodes), time.Since(start).Seconds())
+	if bare {
+		return nil
+	}
+	if err := c.install(ctx); err != nil {
+		return err
+	}
+	if err := c.startMonitoring(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.Out, "podnet_exporter is installed after %.1f s\n", time.Since(start).Seconds())
 	return nil
 }
 
@@ -72,17 +84,15 @@ func (c *Cluster) join(ctx context.Context, nodes ...NodePlan) error {
 // connectNodes waits until nodes have registered and gives their pods a
 // network, as a CNI's daemon does, until they are ready.
 func (c *Cluster) connectNodes(ctx context.Context, nodes ...NodePlan) error {
-	ctx, cancel := context.WithTimeout(ctx, startWithin)
-	defer cancel()
 	var ended error
-	err := poll(ctx, func(ctx context.Context) error {
+	err := paging.Poll(ctx, startWithin, func(ctx context.Context) error {
 		if ended = c.alive(nodes); ended != nil {
 			return nil
 		}
 		return c.programPods(ctx)
 	})
 	if err = errors.Join(ended, err); err == nil {
-		err = poll(ctx, func(ctx context.Context) error { return c.nodesReady(ctx, nodes) })
+		err = paging.Poll(ctx, startWithin, func(ctx context.Context) error { return c.nodesReady(ctx, nodes) })
 	}
 	if err != nil {
 		for _, n := range nodes {

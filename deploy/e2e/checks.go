@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/paging"
+)
+
+// check is one thing that is done to the cluster, and what must be said about
+// it.
+type check struct {
+	id, title string
+	node      string        // that it is done to
+	cause     string        // that is paged; "" if nobody may be
+	within    time.Duration // of the page, or how long nobody may be paged; 0 is the usual
+	mustSee   string        // PromQL that must have a result meanwhile, with NODE for the node
+
+	inject, clear func(context.Context, *Cluster, NodePlan) error
+}
+
+// checks is everything that is tried, in the order in which it is.
+func checks() []check {
+	return append(faultChecks(), quietChecks()...)
+}
+
+// faultChecks are those that somebody is paged for.
+func faultChecks() []check {
+	return []check{
+		{
+			id: "forward-drop", title: "a rule of the node's FORWARD hook drops what its pods exchange with other nodes",
+			node: "node2", cause: "firewall_drop",
+			inject: dropForwarded, clear: clearRules,
+		},
+		{
+			id: "route-missing", title: "the node has lost its routes to another node's pods",
+			node: "node1", cause: "route_missing",
+			inject: removeRoutes, clear: restoreRoutes,
+		},
+		{
+			id: "pod-link-down", title: "the host end of the endpoint pod's veth is down",
+			node: "node2", cause: "interface_down",
+			inject: podLinkDown, clear: podLinkUp,
+		},
+		{
+			id: "not-listening", title: "the process of the endpoint pod ends whenever it is started",
+			node: "node2", cause: "not_listening",
+			inject: crashEndpoint, clear: replaceEndpoint,
+		},
+		{
+			id: "cni-failing", title: "the CNI plugin returns an error, and a pod is to start",
+			node: "node2", cause: "cni_failing", within: startingDeadline,
+			inject: breakPlugin, clear: mendPlugin,
+		},
+		{
+			id: "cni-missing", title: "the node has no CNI configuration",
+			node: "node3", cause: "cni_not_installed", within: startingDeadline,
+			inject: removeCNI, clear: restoreCNI,
+		},
+		{
+			id: "ip-pool-exhausted", title: "the node's range of pods' addresses is used up, and a pod is to start",
+			node: "node2", cause: "ip_pool_exhausted", within: startingDeadline,
+			inject: fillPool, clear: emptyPool,
+		},
+	}
+}
+
+// quietChecks are those that nobody may be paged for.
+func quietChecks() []check {
+	return []check{
+		{
+			id: "endpoint-rollout", title: "the endpoints' DaemonSet is rolled out anew", node: "node1",
+			inject: rollout("podnet-endpoint"), clear: settled,
+		},
+		{
+			id: "exporter-restart", title: "the agents' DaemonSet is rolled out anew", node: "node1",
+			inject: rollout("podnet-agent"), clear: settled,
+		},
+		{
+			id: "node-drained", title: "a node is cordoned, drained, switched off and deleted", node: "node3",
+			mustSee: `podnet_peer_verdicts_total{peer_node="NODE", verdict="expected_down"} > 0`,
+			inject:  drainNode, clear: joinAgain,
+		},
+		{
+			id: "node-joins", title: "a node joins", node: joiner, within: time.Minute,
+			mustSee: `count(sum by (node) (increase(podnet_peer_verdicts_total{peer_node="NODE", verdict="ok"}[5s])) > 0) >= 3`,
+			inject:  joinNode, clear: leaveNode,
+		},
+		{
+			id: "api-server-down", title: "the API server is away", node: "node1", within: 40 * time.Second,
+			mustSee: `ALERTS{cause="api_server_away", severity="ticket", alertstate="firing"}`,
+			inject:  stopAPIServer, clear: startAPIServerAgain,
+		},
+	}
+}
+
+// startingDeadline is how long the page may take that pods do not start: an
+// agent gives each 10 s, and the kubelet says so within some more.
+const startingDeadline = 60 * time.Second
+
+// trial returns the check as the lab's runner wants it.
+func (c *Cluster) trial(k check) (paging.Trial, error) {
+	n, err := c.anyNode(k.node)
+	if err != nil {
+		return paging.Trial{}, err
+	}
+	t := paging.Trial{
+		ID:      k.id,
+		Want:    paging.Expectation{Cause: k.cause, Node: n.Name, Within: k.within},
+		MustSee: strings.ReplaceAll(k.mustSee, "NODE", n.Name),
+		Inject:  func(ctx context.Context) error { return k.inject(ctx, c, n) },
+		Clear:   func(ctx context.Context) error { return k.clear(ctx, c, n) },
+	}
+	if k.cause != "" {
+		t.Want.Severity = paging.SeverityPage
+	}
+	return t, nil
+}
+
+// joiner is the node that is not in a cluster of three.
+const joiner = "node4"
+
+// anyNode returns a node of the plan, or the one that could join.
+func (c *Cluster) anyNode(name string) (NodePlan, error) {
+	if name == joiner {
+		return onLAN(c.Plan.Options, 4, joiner), nil
+	}
+	return c.Plan.Node(name)
+}
+
+// checksOf returns the checks of these names, all if there is none.
+func checksOf(ids []string) ([]check, error) {
+	if len(ids) == 0 {
+		return checks(), nil
+	}
+	var found []check
+	var known []string
+	for _, k := range checks() {
+		known = append(known, k.id)
+	}
+	for _, id := range ids {
+		before := len(found)
+		for _, k := range checks() {
+			if k.id == id {
+				found = append(found, k)
+			}
+		}
+		if len(found) == before {
+			return nil, fmt.Errorf("no check %q; there are %s and %s", id, seriesCheck, strings.Join(known, ", "))
+		}
+	}
+	return found, nil
+}

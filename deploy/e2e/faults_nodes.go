@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/netspace"
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/paging"
+)
+
+// rollout returns the step that replaces all pods of a DaemonSet.
+func rollout(name string) func(context.Context, *Cluster, NodePlan) error {
+	return func(ctx context.Context, c *Cluster, _ NodePlan) error {
+		if _, err := c.kubectl(ctx, nil, "rollout", "restart", "daemonset/"+name, "--namespace="+namespace); err != nil {
+			return err
+		}
+		return c.rolledOut(ctx)
+	}
+}
+
+// settled waits until all pods run.
+func settled(ctx context.Context, c *Cluster, _ NodePlan) error { return c.rolledOut(ctx) }
+
+// drainNode takes a node out of service as its administrator does: cordon,
+// drain, power off, delete.
+func drainNode(ctx context.Context, c *Cluster, n NodePlan) error {
+	for _, args := range [][]string{
+		{"cordon", n.Name},
+		{"drain", n.Name, "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=60s"},
+	} {
+		if _, err := c.kubectl(ctx, nil, args...); err != nil {
+			return err
+		}
+	}
+	if err := c.powerOff(n); err != nil {
+		return err
+	}
+	_, err := c.kubectl(ctx, nil, "delete", "node", n.Name)
+	return err
+}
+
+// powerOff ends a node, and all that it had is gone with it: the LAN has no
+// port for it, and a node that is started under its name is a new one.
+func (c *Cluster) powerOff(n NodePlan) error {
+	if err := c.unplug(n); err != nil {
+		return err
+	}
+	if err := c.stopNode(n); err != nil {
+		return err
+	}
+	if _, err := netspace.Remove([]string{n.Netns}); err != nil {
+		return err
+	}
+	return os.RemoveAll(c.nodePath(n))
+}
+
+// joinAgain brings a node back that was deleted, and waits until podnet_exporter
+// runs on it.
+func joinAgain(ctx context.Context, c *Cluster, n NodePlan) error {
+	if err := c.join(ctx, n); err != nil {
+		return err
+	}
+	return c.rolledOut(ctx)
+}
+
+// joinNode adds a node to the cluster.
+func joinNode(ctx context.Context, c *Cluster, n NodePlan) error {
+	c.Plan.Nodes = append(slices.Clone(c.Plan.Nodes), n)
+	return joinAgain(ctx, c, n)
+}
+
+// leaveNode takes it out again.
+func leaveNode(ctx context.Context, c *Cluster, n NodePlan) error {
+	if _, err := c.proc(n.Name); err != nil {
+		return fmt.Errorf("it never ran: %w", err)
+	}
+	if err := drainNode(ctx, c, n); err != nil {
+		return err
+	}
+	c.Plan.Nodes = slices.DeleteFunc(slices.Clone(c.Plan.Nodes), func(o NodePlan) bool { return o.Name == n.Name })
+	return nil
+}
+
+// stopAPIServer ends the apiserver.
+func stopAPIServer(_ context.Context, c *Cluster, _ NodePlan) error { return c.stop("kube-apiserver") }
+
+// startAPIServerAgain starts it, and waits until everybody has found it.
+func startAPIServerAgain(ctx context.Context, c *Cluster, _ NodePlan) error {
+	if err := c.startAPIServer(); err != nil {
+		return err
+	}
+	if err := c.waitFor(ctx, "kube-apiserver", c.apiReady); err != nil {
+		return err
+	}
+	return paging.Poll(ctx, startWithin, func(ctx context.Context) error {
+		away, err := c.monitor().Query(ctx, `podnet_kubernetes_api_up == 0`)
+		if err != nil {
+			return err
+		}
+		if len(away) > 0 {
+			return errors.New("agents that have not found the apiserver" + labelsOf(away))
+		}
+		return c.nodesReady(ctx, c.Plan.Nodes)
+	})
+}
