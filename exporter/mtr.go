@@ -6,14 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
 	"os/signal"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/podnet-exporter/podnet_exporter/probers"
 )
@@ -98,15 +97,15 @@ func (c mtrCommand) one(ctx context.Context, o mtrOptions, host string) error {
 		}
 		return mtrExitFailed
 	}
-	err = inNamespace(o.Netns, func() error { return c.measure(ctx, o, host, to) })
+	err = inNamespace(o.Netns, o.Pod, func() error { return c.measure(ctx, o, host, to) })
 	var status exitStatus
 	switch {
 	case errors.As(err, &status):
 		return status
 	case errors.Is(err, errMtrSilent) && o.Strict:
 		return nil
-	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
-		return c.fail(fmt.Errorf("%w: run as root, or give it CAP_NET_RAW; --netns needs CAP_SYS_ADMIN too", err))
+	case errors.Is(err, fs.ErrPermission):
+		return c.fail(fmt.Errorf("%w: run as root, or give it CAP_NET_RAW; --netns and --pod need CAP_SYS_ADMIN and CAP_SYS_PTRACE too", err))
 	case err != nil:
 		return c.fail(err)
 	}

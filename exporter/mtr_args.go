@@ -67,6 +67,7 @@ func (o *mtrOptions) table(root bool) []mtrOption {
 		{short: 'M', long: "mark", value: true, set: o.mark},
 
 		{ours: true, long: "netns", value: true, set: text(&o.Netns)},
+		{ours: true, long: "pod", value: true, set: text(&o.Pod)},
 		{ours: true, long: "strict-compat", set: flag(&o.Strict)},
 		{ours: true, long: "explain", set: flag(&o.Explain)},
 		{ours: true, long: "loss-decimals", value: true, set: o.lossDecimals},
@@ -162,6 +163,9 @@ func parseMtr(environment string, args []string, root bool) (mtrOptions, error) 
 	hosts, err := p.parse(args, &o)
 	if err != nil {
 		return o, err
+	}
+	if err := checkNamespace(o.Netns, o.Pod); err != nil {
+		return o, usageError{err}
 	}
 	if o.Hosts = append(o.Hosts, hosts...); len(o.Hosts) == 0 {
 		o.Hosts = []string{"localhost"}

@@ -52,6 +52,7 @@ func TestParseMtr(t *testing.T) {
 		{"what mtr does not have", "", []string{"--netns", "/run/netns/x", "--strict-compat", "--explain", "--loss-decimals", "2", "--flows=4", "a"}, func(o *mtrOptions) {
 			o.Netns, o.Strict, o.Explain, o.LossDecimals, o.Flows = "/run/netns/x", true, true, 2, 4
 		}},
+		{"a pod's namespace", "", []string{"--pod", "shop/web-1", "a"}, func(o *mtrOptions) { o.Pod = "shop/web-1" }},
 		{"help ends it", "", []string{"-r", "-h", "--nonsense"}, func(o *mtrOptions) { o.Mode, o.Help, o.Hosts = mtrReport, true, []string{"localhost"} }},
 		{"version ends it", "", []string{"--version", "--nonsense"}, func(o *mtrOptions) { o.Version, o.Hosts = true, []string{"localhost"} }},
 	}

@@ -61,6 +61,8 @@ What mtr cannot do
      --netns PATH           measure from a network namespace: /run/netns/NAME, or
                             /proc/PID/ns/net of a process in a pod. Names are
                             looked up outside of it
+     --pod NAMESPACE/NAME   measure from that of a pod of this Kubernetes node. It
+                            is found by /var/log/pods and the cgroups of processes
      --flows N              measure N flows, 1 to 16 (1). Packets of one flow take
                             one way through equal-cost paths
      --explain              say after the table what the numbers mean
@@ -83,10 +85,10 @@ Exit codes
  130  interrupted, after printing what was measured
 
 Options in MTR_OPTIONS come before those given here. ICMP, UDP and TCP probes
-need CAP_NET_RAW; --netns needs CAP_SYS_ADMIN too.
+need CAP_NET_RAW; --netns and --pod need CAP_SYS_ADMIN and CAP_SYS_PTRACE too.
 
 Examples
  podnet_exporter mtr -rwn -c 100 10.244.2.2
  podnet_exporter mtr -T -P 443 --flows 8 --explain -r 10.244.2.2
- podnet_exporter mtr --netns /proc/4711/ns/net -j -n 10.96.0.10
+ podnet_exporter mtr --pod shop/web-1 -j -n 10.96.0.10
 `

@@ -67,6 +67,7 @@ type mtrOptions struct {
 
 	// What mtr does not have.
 	Netns        string // path of a network namespace, "" is the caller's
+	Pod          string // or the pod that has it, NAMESPACE/NAME
 	Strict       bool
 	Explain      bool
 	LossDecimals int

@@ -62,7 +62,7 @@ func (c papingCommand) run(args []string) exitStatus {
 		return papingExitUnresolved
 	}
 	status := papingExitInternal
-	if err := inNamespace(o.Netns, func() error { status, err = c.connect(o, host); return err }); err != nil {
+	if err := inNamespace(o.Netns, o.Pod, func() error { status, err = c.connect(o, host); return err }); err != nil {
 		c.explain(o, err)
 	}
 	return status

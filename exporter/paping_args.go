@@ -21,6 +21,7 @@ type papingOptions struct {
 	Strict bool   // --strict-compat
 	Help   bool   // --help; nothing else is checked then
 	Netns  string // path of a network namespace, "" is the caller's
+	Pod    string // or the pod that has it, NAMESPACE/NAME
 	Family int    // 4 or 6, 0 is either
 }
 
@@ -62,6 +63,8 @@ func (o *papingOptions) valueOption(arg string) func(value string) {
 		return func(value string) { o.Timeout = time.Duration(atoi(value)) * time.Millisecond }
 	case "--netns":
 		return func(value string) { o.Netns = value }
+	case "--pod":
+		return func(value string) { o.Pod = value }
 	}
 	return nil
 }
@@ -101,7 +104,7 @@ func (o *papingOptions) check(destinations []string) error {
 		return errors.New("the timeout is not a number of milliseconds above 0")
 	}
 	o.Destination = destinations[0]
-	return nil
+	return checkNamespace(o.Netns, o.Pod)
 }
 
 // atoi converts a number as atoi(3) of glibc does: white space, a sign, and

@@ -36,6 +36,8 @@ func TestParsePaping(t *testing.T) {
 		{"a timeout of 0", "h -p 80 -t 0", papingOptions{}, "the timeout is not a number of milliseconds above 0"},
 		{"an option without its value", "h -p", papingOptions{}, "-p needs a value"},
 		{"a namespace", "h -p 80 --netns /run/netns/a", papingOptions{Destination: "h", Port: 80, Timeout: time.Second, Netns: "/run/netns/a"}, ""},
+		{"a pod's namespace", "h -p 80 --pod shop/web-1", papingOptions{Destination: "h", Port: 80, Timeout: time.Second, Pod: "shop/web-1"}, ""},
+		{"a pod without its Kubernetes namespace", "h -p 80 --pod web-1", papingOptions{}, `--pod "web-1" is not NAMESPACE/NAME`},
 		{"IPv6 only", "h -p 80 -6", papingOptions{Destination: "h", Port: 80, Timeout: time.Second, Family: 6}, ""},
 		{"families are destinations when strict", "h -p 80 -6 --strict-compat", papingOptions{}, "more than one destination: h -6"},
 		{"help needs nothing else", "--help", papingOptions{Timeout: time.Second, Help: true}, ""},

@@ -34,6 +34,9 @@ Options, in any order; a value is the next argument (--port 80, not --port=80)
       --netns PATH     connect from a network namespace: /run/netns/NAME, or
                        /proc/PID/ns/net of a process in a pod (needs root). The name
                        is looked up outside of it, as this shell would
+      --pod NAMESPACE/NAME
+                       connect from that of a pod of this Kubernetes node. It is
+                       found by /var/log/pods and the cgroups of processes
       --strict-compat  be like paping 1.5.5 where this one is better (see below)
       --help           this text
 
@@ -71,7 +74,7 @@ Exit codes
   0    every attempt connected (or there was none yet when interrupted)
   1    at least one did not
   101  the destination was not found
-  102  could not probe at all, such as --netns without root; the reason is on
+  102  could not probe at all, such as --pod without root; the reason is on
        standard error
   200  wrong arguments: prints paping's usage, and on standard error what is wrong
 
@@ -83,6 +86,6 @@ standard error.
 
 Examples
   paping -p 443 -c 5 kubernetes.default.svc
-  paping -p 80 --netns /proc/4711/ns/net 10.244.2.2
+  paping -p 80 --pod shop/web-1 10.244.2.2
   paping --nocolor -p 22 -c 1 10.0.0.7 >/dev/null || echo "ssh is down"
 `

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -14,7 +15,6 @@ import (
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
-	"golang.org/x/sys/unix"
 
 	"github.com/podnet-exporter/podnet_exporter/probers"
 )
@@ -52,13 +52,13 @@ func offeredProbes() []offeredProbe {
 
 // probeFlags is what the command line tells probe.
 type probeFlags struct {
-	kind, target, netns, output, keyFile string
-	count, size, port, ttl               int
-	interval, timeout                    time.Duration
-	ipv4, ipv6                           bool
-	key                                  []byte
-	look                                 lookup
-	stdout, stderr                       io.Writer
+	kind, target, netns, pod, output, keyFile string
+	count, size, port, ttl                    int
+	interval, timeout                         time.Duration
+	ipv4, ipv6                                bool
+	key                                       []byte
+	look                                      lookup
+	stdout, stderr                            io.Writer
 }
 
 // probeCommand is "probe KIND TARGET".
@@ -75,6 +75,7 @@ func probeCommand(app *kingpin.Application, stdout, stderr io.Writer) command {
 	cmd.Flag("ttl", "icmp and udp: time to live or hop limit of the packets, 1 to 255 (default 64).").IntVar(&f.ttl)
 	cmd.Flag("key-file", "udp: file that holds the key of the cluster.").StringVar(&f.keyFile)
 	cmd.Flag("netns", "Probe from a network namespace: /run/netns/NAME, or /proc/PID/ns/net of a process in a pod. Names are looked up outside of it.").StringVar(&f.netns)
+	cmd.Flag("pod", "Probe from the network namespace of a pod of this Kubernetes node, NAMESPACE/NAME. It is found by /var/log/pods and the cgroups of processes.").StringVar(&f.pod)
 	cmd.Flag("ipv4", "Use IPv4 only.").Short('4').BoolVar(&f.ipv4)
 	cmd.Flag("ipv6", "Use IPv6 only.").Short('6').BoolVar(&f.ipv6)
 	cmd.Flag("output", "text, or json: one object per line.").Short('o').Default("text").EnumVar(&f.output, "text", "json")
@@ -104,14 +105,14 @@ func (f *probeFlags) run(ctx context.Context, _ *slog.Logger) error {
 		return f.fail(probeExitUnresolved, fmt.Errorf("%s: %w", host, err))
 	}
 	status := probeExitFailed
-	err = inNamespace(f.netns, func() (err error) {
+	err = inNamespace(f.netns, f.pod, func() (err error) {
 		status, err = f.probe(ctx, kind, netip.AddrPortFrom(addr, uint16(f.port)))
 		return err
 	})
 	switch {
-	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
-		if strings.Contains(err.Error(), "CAP_SYS_ADMIN") {
-			return f.fail(probeExitPrivilege, fmt.Errorf("%w: --netns: run as root", err))
+	case errors.Is(err, fs.ErrPermission):
+		if says := err.Error(); strings.Contains(says, "CAP_SYS_") || strings.Contains(says, "CAP_DAC_") {
+			return f.fail(probeExitPrivilege, fmt.Errorf("%w: --netns and --pod: run as root", err))
 		}
 		return f.fail(probeExitPrivilege, fmt.Errorf("%w: %s", err, kind.needs))
 	case err != nil:
@@ -164,7 +165,7 @@ func (f *probeFlags) check(k offeredProbe) (host string, err error) {
 	case f.ipv4 && f.ipv6:
 		return "", errors.New("-4 and -6 exclude each other")
 	}
-	return host, nil
+	return host, checkNamespace(f.netns, f.pod)
 }
 
 // resolve returns the address to probe.

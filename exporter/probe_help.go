@@ -57,7 +57,8 @@ Exit codes
   1  some failed, or none had ended when it was interrupted, or none could be sent
   2  the command line is wrong
   3  the target could not be resolved
-  4  a capability is missing: icmp and pmtu need CAP_NET_RAW, --netns needs CAP_SYS_ADMIN
+  4  a capability is missing: icmp and pmtu need CAP_NET_RAW, --netns and --pod need
+     CAP_SYS_ADMIN, and CAP_SYS_PTRACE for a path in /proc
 
 Examples
   podnet_exporter probe icmp 10.244.2.2
@@ -65,4 +66,5 @@ Examples
   podnet_exporter probe udp --key-file /etc/podnet/key 10.244.2.2
   podnet_exporter probe pmtu 10.244.2.2
   podnet_exporter probe icmp -6 -s 1400 --netns /proc/4711/ns/net node2
+  podnet_exporter probe tcp --pod shop/web-1 10.96.0.1:443
 `

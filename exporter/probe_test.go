@@ -63,6 +63,7 @@ func TestProbeSaysWhatHappened(t *testing.T) {
 		{"an unknown output", "icmp 127.0.0.1 -o xml", 2, "", "must be one of text,json"},
 		{"no target", "icmp", 2, "", "required argument 'target' not provided"},
 		{"a namespace that is not there", "icmp 127.0.0.1 --netns /none", 1, "", "/none: no such file"},
+		{"a pod and a path", "icmp 127.0.0.1 --netns /none --pod shop/web-1", 2, "", "--netns and --pod: give one of them"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -199,7 +200,7 @@ func TestProbeWithoutACapabilitySaysWhatToDo(t *testing.T) {
 		want       string
 	}{
 		{"ICMP", unix.CAP_NET_RAW, []string{"icmp", "127.0.0.1"}, "run as root, or setcap cap_net_raw+ep podnet_exporter"},
-		{"a namespace", unix.CAP_SYS_ADMIN, []string{"tcp", "127.0.0.1:11", "--netns", inside}, "(needs CAP_SYS_ADMIN): --netns: run as root"},
+		{"a namespace", unix.CAP_SYS_ADMIN, []string{"tcp", "127.0.0.1:11", "--netns", inside}, "(needs CAP_SYS_ADMIN): --netns and --pod: run as root"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -44,6 +44,7 @@ type vantage struct {
 	impaired impairment
 	skipped  uint64
 	drops    uint64
+	failing  string // why some probes cannot be sent, as it was logged
 }
 
 // newVantage returns a vantage whose UDP probes are signed with key; nil if
@@ -175,9 +176,10 @@ func (v *vantage) probed(probes, ours uint64) {
 	v.impaired.add(time.Now(), probes, ours)
 }
 
-// health implements the loop's report: what it skipped, and what its sockets
-// dropped.
+// health implements the loop's report: what it skipped, what its sockets
+// dropped, and what it could not send.
 func (v *vantage) health(h schedule.Health) {
+	v.unable(h.Err)
 	skipped, drops := h.Skipped, h.Stats.Drops
 	if skipped == v.skipped && drops == v.drops {
 		return
@@ -188,6 +190,18 @@ func (v *vantage) health(h schedule.Health) {
 	v.series.SocketDrops(unread)
 	v.skipped, v.drops = skipped, drops
 	v.probed(unsent, unsent+unread)
+}
+
+// unable logs why some probes cannot be sent, once.
+func (v *vantage) unable(err error) {
+	var failing string
+	if err != nil {
+		failing = err.Error()
+	}
+	if failing != "" && failing != v.failing {
+		v.log.Warn("some probes cannot be sent from this vantage, and count as impaired; the others go on", "err", err)
+	}
+	v.failing = failing
 }
 
 // since returns how much a counter grew that may have started anew.
@@ -234,7 +248,7 @@ func hint(err error) string {
 	case errors.Is(err, fs.ErrNotExist):
 		return "is the endpoint pod running on this node?"
 	case errors.Is(err, fs.ErrPermission):
-		return "the agent needs CAP_SYS_ADMIN to enter it and CAP_NET_RAW to probe from it"
+		return "the agent needs CAP_SYS_ADMIN, and CAP_SYS_PTRACE for a path in /proc, to enter it, and CAP_NET_RAW to probe from it"
 	}
 	return "see the error"
 }

@@ -3,9 +3,12 @@
 package netns
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"runtime"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -29,6 +32,9 @@ func Open(path string) (*Namespace, error) {
 		path = self
 	}
 	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrPermission) && strings.HasPrefix(path, procRoot+"/") {
+		return nil, fmt.Errorf("network namespace: %w (needs CAP_SYS_PTRACE)", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("network namespace: %w", err)
 	}
