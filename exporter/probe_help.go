@@ -22,6 +22,11 @@ Text: a line per result, and a summary
   The number counts the probes. The word before the colon is the reason, as in the
   label reason of podnet_probe_failure_reasons_total.
 
+  Of udp the summary also says which way packets were lost, doubled or overtaken by
+  later ones, and the jitter: the mean deviation of the time that they take.
+    lost: 2 requests, 1 replies
+    jitter of round trips 0.020 ms, requests 0.010 ms, replies 0.015 ms
+
   1 1500 bytes: timeout: nothing came back from 10.244.2.2 within 1s
   The lines of pmtu are one per packet, and then what was found.
 
@@ -45,6 +50,10 @@ for counts and success.
     sent, succeeded, failed, late, duplicates, retransmits: counts
     reasons      failed probes by reason
     rtt_seconds  of those that succeeded: min, mean, max, stddev
+  Of udp, lines have doubled and reordered: forward (the request), reverse (the
+  reply) or both; and the summary has in udp
+    lost, doubled, reordered: counts of forward, reverse, unknown
+    jitter_seconds: rtt, forward, reverse; from two replies on (RFC 3550)
   Of pmtu, each line has size (bytes), and the summary has
     state        full, smaller (a router says so), black_hole, unknown
     mtu          the largest packet that passed, in bytes; 0 if none did

@@ -25,6 +25,8 @@ type probeLine struct {
 	RTT         float64        `json:"rtt_seconds,omitempty"`
 	Retransmits int            `json:"retransmits,omitempty"`
 	ICMP        *probeICMP     `json:"icmp,omitempty"`
+	Doubled     string         `json:"doubled,omitempty"`
+	Reordered   string         `json:"reordered,omitempty"`
 	Text        string         `json:"text"`
 }
 
@@ -51,6 +53,7 @@ type probeSummary struct {
 	Retransmits int                    `json:"retransmits"`
 	Reasons     map[probers.Reason]int `json:"reasons"`
 	RTT         *probeRTT              `json:"rtt_seconds,omitempty"`
+	UDP         *probeUDP              `json:"udp,omitempty"`
 }
 
 // probeRTT is about the RTTs of the probes that succeeded, in seconds.
@@ -79,6 +82,9 @@ func newProbeReport(f *probeFlags, kind offeredProbe, to netip.AddrPort) *probeR
 			Type: "summary", Kind: kind.name, Target: f.target, Address: to.Addr(), Port: to.Port(), Reasons: map[probers.Reason]int{},
 		},
 		w: f.stdout, json: f.output == "json", kind: kind.kind, to: to, timeout: f.timeout, times: map[uint64]time.Time{},
+	}
+	if kind.kind == probers.UDP {
+		r.UDP = &probeUDP{}
 	}
 	return r
 }
@@ -110,6 +116,12 @@ func (p *probeReport) result(r probers.Result) {
 		line.Time = p.times[r.Tag]
 		delete(p.times, r.Tag)
 	}
+	if r.Doubled != 0 {
+		line.Doubled = r.Doubled.String()
+	}
+	if r.Reordered != 0 {
+		line.Reordered = r.Reordered.String()
+	}
 	if r.ICMP.From.IsValid() {
 		line.ICMP = &probeICMP{r.ICMP.From, r.ICMP.Type, r.ICMP.Code, r.ICMP.MTU}
 	}
@@ -119,6 +131,9 @@ func (p *probeReport) result(r probers.Result) {
 // count keeps what the summary needs.
 func (p *probeReport) count(r probers.Result) {
 	p.Retransmits += r.Retransmits
+	if p.UDP != nil {
+		p.UDP.add(r)
+	}
 	switch {
 	case r.Event == probers.Late:
 		p.Late++
@@ -148,6 +163,9 @@ func (p *probeReport) rtt(seconds float64) {
 
 // end writes the summary.
 func (p *probeReport) end() {
+	if p.UDP != nil {
+		p.UDP.end(p.Reasons[probers.Timeout] - p.Late)
+	}
 	if p.json {
 		p.write(p.probeSummary)
 		return
@@ -171,6 +189,11 @@ func (p *probeReport) end() {
 	if p.RTT != nil {
 		text += fmt.Sprintf("\nrtt min %.2f, mean %.2f, max %.2f, standard deviation %.2f ms",
 			p.RTT.Min*1000, p.RTT.Mean*1000, p.RTT.Max*1000, p.RTT.StdDev*1000)
+	}
+	if p.UDP != nil {
+		for _, line := range p.UDP.lines() {
+			text += "\n" + line
+		}
 	}
 	fmt.Fprintln(p.w, text)
 }
