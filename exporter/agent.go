@@ -39,6 +39,8 @@ type agent struct {
 	namespaces *netns.Table
 	view       meshView
 	names      *hopNames
+	announced  announced
+	kubernetes atomic.Pointer[discovery.Kubernetes] // nil: nodes are discovered elsewhere
 	reloadNow  chan chan error
 	ended      chan struct{} // closed when run has returned
 
@@ -51,6 +53,7 @@ type agent struct {
 
 	snapshots                          chan discovery.Snapshot
 	collecting, discovering, responder service
+	answering                          *probers.Responder // that runs, nil if none does
 }
 
 // newAgent returns an agent that reports to reg, with nothing running yet.
@@ -78,6 +81,7 @@ func newAgent(cfg *config.Config, configFile string, reg prometheus.Registerer, 
 		targets:    make(map[meshTarget]*sink),
 		measuring:  make(map[courseKey]course),
 	}
+	metrics.NewKubernetes(reg, a.kubernetesStatus)
 	a.board = newBoard(a.recorder)
 	if a.names, err = openHopNames(); err != nil {
 		log.Warn("bridges and tunnels on paths are called by their addresses", "err", err)
@@ -134,6 +138,9 @@ func (a *agent) run(ctx context.Context, hup <-chan struct{}) error {
 		case now := <-ticker.C:
 			a.board.judge(now)
 			a.collectors.Load().refresh()
+			if a.announced.take() {
+				a.apply()
+			}
 			a.follow(a.view.own())
 			for _, v := range a.vantages {
 				v.publish(now)
@@ -161,17 +168,18 @@ func (a *agent) replaceResponder(ctx context.Context, cfg config.Responder) erro
 	if a.responder.runs(cfg) {
 		return nil
 	}
-	if !cfg.Enabled {
-		a.responder.stop()
+	a.responder.stop() // its port is needed
+	if a.answering = nil; !cfg.Enabled {
 		return nil
 	}
-	a.responder.stop() // its port is needed
 	r, err := probers.NewResponder(probers.ResponderOptions{
 		Listen: cfg.Listen, Node: a.node, Version: version.Version, Key: a.key,
 	})
 	if err != nil {
 		return err
 	}
+	a.answering = r
+	a.announce()
 	a.responder.replace(ctx, cfg, func(ctx context.Context) {
 		if err := r.Run(ctx); err != nil {
 			a.log.Error("responder ended", "err", err)
@@ -185,7 +193,8 @@ func (a *agent) replaceDiscovery(ctx context.Context, cfg config.Discovery) {
 	if a.discovering.runs(cfg) {
 		return
 	}
-	source := discovery.NewFile(cfg.File.Path, a.log)
+	a.discovering.stop() // two sources would send two meshes
+	source := a.source(cfg)
 	a.discovering.replace(ctx, cfg, func(ctx context.Context) {
 		if err := source.Run(ctx, a.snapshots); err != nil {
 			a.log.Error("discovery ended", "err", err)
@@ -221,6 +230,7 @@ func (a *agent) apply() {
 	if !a.found {
 		return
 	}
+	a.announce()
 	self, known := a.snapshot.Node(a.node)
 	if !known {
 		a.log.Warn("this node is not in the mesh, so it has no pod vantage and no control", "node", a.node,
@@ -230,7 +240,7 @@ func (a *agent) apply() {
 	a.namespaces.Set(localPods(self))
 	a.follow(self.Endpoint.Pod)
 
-	nodes, states := chosen(a.cfg, a.node, a.snapshot.Nodes)
+	nodes, states := chosen(a.cfg, a.node, a.announced.over(a.snapshot.Nodes))
 	a.names.set(a.snapshot, a.node, nodes)
 	a.view.setProbed(nodes)
 	a.prober.Peers(states)
@@ -255,7 +265,7 @@ func (a *agent) setTargets(wanted []meshTarget, courses []courseKey) {
 		s, ok := a.targets[t]
 		if !ok {
 			s = &sink{
-				target: a.recorder.Target(t.path), vantage: a.vantages[t.vantage], board: a.board,
+				target: a.recorder.Target(t.path), vantage: a.vantages[t.vantage], board: a.board, announced: &a.announced,
 				peer: t.peer, at: t.at, keep: 2*t.probe.interval + t.probe.timeout,
 			}
 		}

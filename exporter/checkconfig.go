@@ -38,12 +38,8 @@ func checkConfig(file string) (summary string, err error) {
 	if err != nil {
 		return "", err
 	}
-	nodes, err := discovery.ReadFile(cfg.Discovery.File.Path)
-	mesh := fmt.Sprintf("%d nodes in %s", len(nodes.Nodes), cfg.Discovery.File.Path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		mesh = fmt.Sprintf("nodes in %s (not there yet)", cfg.Discovery.File.Path)
-	case err != nil:
+	mesh, err := checkDiscovery(cfg.Discovery)
+	if err != nil {
 		return "", err
 	}
 	icmp, tcp := cfg.Probes.ICMP, cfg.Probes.TCP
@@ -52,6 +48,22 @@ func checkConfig(file string) (summary string, err error) {
 		pace(tcp.Enabled, tcp.Interval, fmt.Sprintf("port %d", tcp.Port)),
 		onOff(cfg.Responder.Enabled, "on "+cfg.Responder.Listen),
 		enabledCollectors(cfg.Collectors)), nil
+}
+
+// checkDiscovery says where nodes are found. Kubernetes is not asked: the
+// configuration may be of another cluster.
+func checkDiscovery(cfg config.Discovery) (string, error) {
+	if k := cfg.Kubernetes; k.Enabled() {
+		return fmt.Sprintf("nodes from the Services %s and %s in namespace %s", k.AgentsService, k.EndpointsService, k.Namespace), nil
+	}
+	nodes, err := discovery.ReadFile(cfg.File.Path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return fmt.Sprintf("nodes in %s (not there yet)", cfg.File.Path), nil
+	case err != nil:
+		return "", err
+	}
+	return fmt.Sprintf("%d nodes in %s", len(nodes.Nodes), cfg.File.Path), nil
 }
 
 func pace(enabled bool, interval time.Duration, what string) string {

@@ -75,6 +75,7 @@ func describedSections() ([]docSection, error) {
 		{"Probes and verdicts", func(reg prometheus.Registerer) { metrics.NewRecorder(reg) }},
 		{"Paths", func(reg prometheus.Registerer) { metrics.NewPaths(reg) }},
 		{"The prober itself", func(reg prometheus.Registerer) { metrics.NewProber(reg) }},
+		{"Kubernetes", func(reg prometheus.Registerer) { metrics.NewKubernetes(reg, nil) }},
 		{"The kernel, of the node and its pods", func(reg prometheus.Registerer) { reg.MustRegister(c.set) }},
 		{"The program", func(reg prometheus.Registerer) { metrics.NewReloads(reg); registerProcess(reg) }},
 	} {

@@ -32,6 +32,8 @@ func TestCommandLine(t *testing.T) {
 	}{
 		{"a good configuration is summed up", []string{"check-config", file("good.yaml", "node: n1\ndiscovery: {file: {path: nodes.yaml}}\n")}, 0,
 			"good.yaml is good: node n1, 1 nodes in " + nodes + ", icmp every 1s (64 bytes), tcp every 1s (port 9798), responder on :9798, collectors interface"},
+		{"nodes may be found in Kubernetes", []string{"check-config", file("kubernetes.yaml", "discovery: {kubernetes: {namespace: podnet}}\n")}, 0,
+			"nodes from the Services podnet-agent and podnet-endpoint in namespace podnet"},
 		{"nodes that are not there yet are no mistake", []string{"check-config", file("early.yaml", "discovery: {file: {path: missing.yaml}}\n")}, 0, "(not there yet)"},
 		{"what is off is said to be off", []string{"check-config", file("off.yaml",
 			"discovery: {file: {path: nodes.yaml}}\nprobes: {icmp: {enabled: false}}\nresponder: {enabled: false}\n")}, 0, "icmp off, tcp every 1s (port 9798), responder off"},

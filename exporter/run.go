@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,6 +13,7 @@ import (
 	"github.com/prometheus/common/version"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/podnet-exporter/podnet_exporter/collectors"
 	"github.com/podnet-exporter/podnet_exporter/exporter/config"
 	"github.com/podnet-exporter/podnet_exporter/exporter/metrics"
 	"github.com/podnet-exporter/podnet_exporter/exporter/web"
@@ -52,18 +54,24 @@ func registerProcess(reg prometheus.Registerer) {
 	)
 }
 
-// errStarting is why an agent that has just started is not ready.
-var errStarting = errors.New("the mesh is not known yet; is the discovery file there?")
+// Why an agent that has just started is not ready.
+var (
+	errStarting           = errors.New("the mesh is not known yet; is the discovery file there?")
+	errStartingKubernetes = errors.New("the mesh is not known yet; podnet_kubernetes_source_ok and the log say what Kubernetes does not give")
+)
 
 // Ready implements [web.Agent].
 func (a *agent) Ready() error {
 	if !a.vantages[vantageNode].up() {
 		return errors.New("no probes can be sent from the node's own network namespace; see the log")
 	}
-	if len(a.view.Peers()) == 0 {
-		return errStarting
+	if slices.ContainsFunc(a.view.Peers(), func(p collectors.Peer) bool { return len(p.NodeAddresses) > 0 }) {
+		return nil
 	}
-	return nil
+	if a.kubernetes.Load() != nil {
+		return errStartingKubernetes
+	}
+	return errStarting
 }
 
 // Reload implements [web.Agent].

@@ -165,12 +165,13 @@ func family(addr netip.Addr) string {
 
 // sink takes one target's results to its series and to the board.
 type sink struct {
-	target  *metrics.Target
-	vantage *vantage
-	board   *board
-	peer    peerKey
-	at      place
-	keep    time.Duration // how long an outcome is valid
+	target    *metrics.Target
+	vantage   *vantage
+	board     *board
+	announced *announced
+	peer      peerKey
+	at        place
+	keep      time.Duration // how long an outcome is valid
 }
 
 // Sent implements [schedule.Sink].
@@ -191,6 +192,7 @@ func (s *sink) Result(res probers.Result) {
 	}
 	if s.at == (place{vantageNode, kindNode, probers.UDP}) && reason == probers.OK {
 		s.board.noteOneWay(s.peer, res.OneWay, now)
+		s.announced.note(s.peer.node, res.State)
 	}
 	s.board.note(s.peer, s.at, reason, res.RTT, now, s.keep)
 }

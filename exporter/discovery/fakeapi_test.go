@@ -39,7 +39,6 @@ type fakeAPI struct {
 	more    chan struct{}            // closed at the next change
 	denied  map[resource]bool
 	lists   bool // streams no initial events, as before Kubernetes 1.32
-	asked   map[resource]int
 }
 
 type fakeEvent struct {
@@ -50,7 +49,7 @@ type fakeEvent struct {
 
 func newFakeAPI(t *testing.T) *fakeAPI {
 	t.Helper()
-	f := &fakeAPI{t: t, log: map[resource][]fakeEvent{}, more: make(chan struct{}), denied: map[resource]bool{}, asked: map[resource]int{}}
+	f := &fakeAPI{t: t, log: map[resource][]fakeEvent{}, more: make(chan struct{}), denied: map[resource]bool{}}
 	f.start()
 	t.Cleanup(f.stop)
 	return f
@@ -158,13 +157,6 @@ func (f *fakeAPI) present(r resource, wanted func(object) bool) []object {
 	return there
 }
 
-// requests returns how often a resource was asked for.
-func (f *fakeAPI) requests(r resource) int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.asked[r]
-}
-
 func (f *fakeAPI) serve(w http.ResponseWriter, r *http.Request) {
 	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
 	res, namespace := resource(parts[len(parts)-1]), ""
@@ -173,7 +165,6 @@ func (f *fakeAPI) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	q := r.URL.Query()
 	f.mu.Lock()
-	f.asked[res]++
 	denied, lists := f.denied[res], f.lists
 	f.mu.Unlock()
 	switch {

@@ -218,9 +218,9 @@ func (f facts) problem(part Part) (problem, bool) {
 func (f facts) noEndpoints(service, what string) (problem, bool) {
 	name := f.opts.Namespace + "/" + service
 	switch {
-	case f.seen[service] > 0 || !f.synced[resourceSlices]:
+	case f.seen[service] > 0 || !f.synced[resourceSlices] || !f.synced[resourceServices] && !apierrors.IsForbidden(f.last[resourceServices]):
 		return problem{}, false
-	case f.synced[resourceServices] && f.last[resourceServices] == nil && !f.services[service]:
+	case f.last[resourceServices] == nil && !f.services[service]:
 		return problem{text: "there is no Service " + name + ", so no " + what + " are found",
 			hint: "create the headless Service that selects the " + what + ", or name the right one in discovery.kubernetes"}, true
 	}
