@@ -57,6 +57,7 @@ type Engine interface {
 	Poll(until time.Time, out []probers.Result) []probers.Result
 	Wake()
 	Stats() probers.Stats
+	Err() error
 	RouteMTU(to netip.Addr) (mtu int, err error)
 	Close() error
 }
@@ -77,6 +78,7 @@ type Loop struct {
 type Health struct {
 	Skipped uint64        // turns that were skipped so far
 	Stats   probers.Stats // of the engine
+	Err     error         // why the engine last could not send a probe; nil: it always could
 }
 
 // NewLoop returns a Loop whose engines are made by newEngine, on a thread that
@@ -180,7 +182,7 @@ func (r *round) run(ctx context.Context, l *Loop) {
 				t.Sink.Result(res)
 			}
 		}
-		l.health(Health{Skipped: r.pacer.Skipped(), Stats: r.engine.Stats()})
+		l.health(Health{Skipped: r.pacer.Skipped(), Stats: r.engine.Stats(), Err: r.engine.Err()})
 	}
 }
 

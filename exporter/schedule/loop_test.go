@@ -21,6 +21,7 @@ type echo struct {
 	sent  []probers.Probe
 	ready []probers.Result
 	wake  chan struct{}
+	err   error // what Err returns
 }
 
 func newEcho() *echo { return &echo{wake: make(chan struct{}, 1)} }
@@ -55,6 +56,7 @@ func (e *echo) Wake() {
 }
 
 func (e *echo) Stats() probers.Stats                     { return probers.Stats{} }
+func (e *echo) Err() error                               { return e.err }
 func (e *echo) RouteMTU(netip.Addr) (mtu int, err error) { return 1500, nil }
 func (e *echo) Close() error                             { return nil }
 
@@ -266,4 +268,20 @@ func TestLoopSaysWhichNamespaceHasNoEngine(t *testing.T) {
 	if !errors.Is(err, broken) {
 		t.Errorf("Run() = %v; want %v", err, broken)
 	}
+}
+
+func TestLoopSaysWhyProbesCannotBeSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEcho()
+		e.err = errors.New("no raw socket")
+		said := make(chan error, 100)
+		l := NewLoop(nil, func(h Health) { said <- h.Err })
+		l.Set([]Target{{Key: "a", Interval: time.Second, Sink: &tally{}}})
+		start(t, l, e)
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if got := <-said; !errors.Is(got, e.err) {
+			t.Errorf("Health.Err = %v; want %v", got, e.err)
+		}
+	})
 }
