@@ -50,6 +50,7 @@ type Options struct {
 type Collector struct {
 	options     Options
 	unsupported error // why nothing can be counted here, or nil
+	nameless    error // why kernel functions have no names here, or nil
 
 	mu        sync.Mutex
 	kernel    counter
@@ -152,6 +153,7 @@ func (c *Collector) start() error {
 		return fmt.Errorf("drops: %w", err)
 	}
 	c.kernel = p
+	c.nameless = c.functions.visible("/proc/sys/kernel/kptr_restrict")
 	if err := errors.Join(c.readOwn(), c.Refresh()); err != nil {
 		return errors.Join(err, c.Close())
 	}
@@ -226,6 +228,9 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) error {
 	resolved := c.update(counted)
 	c.last = now
 	c.report(ch, counted.missed)
+	if c.nameless != nil {
+		resolved = errors.Join(resolved, fmt.Errorf("drops: %w", c.nameless))
+	}
 	return errors.Join(refreshed, resolved, c.expire(now.Add(-keep)))
 }
 

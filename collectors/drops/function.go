@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -64,6 +65,37 @@ func (f *functions) resolve(addresses []uint64) error {
 		}
 	}
 	return nil
+}
+
+// errHidden is why functions have no names.
+var errHidden = errors.New("kernel hides where its functions are, so drops of probes are reported without the function: give the agent CAP_SYSLOG")
+
+// visible returns errHidden if the kernel shows only zeros for addresses to
+// this process, and an error if it shows nothing at all. Where it shows them to
+// nobody (kernel.kptr_restrict is 2, which the second file holds) that is not
+// this process's fault, and no error.
+func (f *functions) visible(restrict string) error {
+	file, err := os.Open(f.path)
+	if err != nil {
+		return fmt.Errorf("kernel symbols: %w", err)
+	}
+	defer file.Close()
+	// At the beginning are variables of each CPU, whose addresses are small
+	// numbers; a few thousand lines on, all are addresses.
+	const enough = 10_000
+	lines := bufio.NewScanner(file)
+	for n := 0; n < enough && lines.Scan(); n++ {
+		if _, _, ok := parseSymbol(lines.Bytes()); ok {
+			return nil
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("kernel symbols: %s: %w", f.path, err)
+	}
+	if value, err := os.ReadFile(restrict); err == nil && string(bytes.TrimSpace(value)) == "2" {
+		return nil
+	}
+	return errHidden
 }
 
 // symbol is the function that an address lies in, and where that begins.

@@ -1,6 +1,8 @@
 package drops
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -97,6 +99,42 @@ func FuzzParseSymbol(f *testing.F) {
 		start, name, ok := parseSymbol(line)
 		if ok && (start == 0 || len(name) == 0) {
 			t.Errorf("parseSymbol(%q) = %#x, %q; want an address and a name", line, start, name)
+		}
+	})
+}
+
+func TestFunctionsSayWhyTheyHaveNoNames(t *testing.T) {
+	const hidden = "0000000000000000 A fixed_percpu_data\n0000000000000000 T _stext\n0000000000000000 t nf_hook_slow\n"
+	tests := []struct {
+		name, symbols, restrict string
+		want                    error
+	}{
+		{"addresses are shown", kallsyms, "1\n", nil},
+		{"hidden from this process", hidden, "1\n", errHidden},
+		{"hidden, and nobody says from whom", hidden, "", errHidden},
+		{"hidden from everybody", hidden, "2\n", nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			folder := t.TempDir()
+			write := func(name, text string) string {
+				path := filepath.Join(folder, name)
+				if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				return path
+			}
+			got := newFunctions(write("kallsyms", tt.symbols)).visible(write("kptr_restrict", tt.restrict))
+			if !errors.Is(got, tt.want) {
+				t.Errorf("visible() = %v; want %v", got, tt.want)
+			}
+		})
+	}
+
+	t.Run("nothing is shown", func(t *testing.T) {
+		missing := filepath.Join(t.TempDir(), "kallsyms")
+		if err := newFunctions(missing).visible(missing); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("visible() = %v; want that there is no such file", err)
 		}
 	})
 }
