@@ -18,14 +18,15 @@ func ruleWindows() map[string]string {
 		"10s": "1s",
 		"15s": "2s",
 		"20s": "3s",
+		"25s": "15s", // what a kubelet takes does not shrink with the scrape interval
 		"30s": "4s",
 		"45s": "8s",
 		"1m":  "10s",
 		"2m":  "12s",
 		"5m":  "20s",
-		"10m": "30s",
+		"10m": "5m",
 		"15m": "40s",
-		"1h":  "60s",
+		"1h":  "10m",
 	}
 }
 
