@@ -13,6 +13,10 @@ import (
 // apiPort is where the apiserver listens.
 const apiPort = 6443
 
+// dnsAddress is where pods would ask for names. There is no DNS server in the
+// cluster; without an address the kubelet warns of every pod.
+const dnsAddress = "10.96.0.10"
+
 // pauseImage holds the namespaces of every pod.
 const pauseImage = "podnet.test/pause:1"
 
@@ -56,7 +60,7 @@ func (c *Cluster) kubeletConfig(n NodePlan) object {
 		},
 		"authorization": object{"mode": "Webhook"},
 		"tlsCertFile":   c.pki(n.Name + ".crt"), "tlsPrivateKeyFile": c.pki(n.Name + ".key"),
-		"clusterDomain": "cluster.local", "resolvConf": "",
+		"clusterDomain": "cluster.local", "clusterDNS": []string{dnsAddress}, "resolvConf": "",
 		"cgroupDriver": "cgroupfs", "failCgroupV1": false, "failSwapOn": false,
 		"containerRuntimeEndpoint": "unix:///run/containerd/containerd.sock",
 		// The machine's disk and memory are not the nodes' to defend.

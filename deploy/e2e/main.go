@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -49,7 +50,7 @@ func run(ctx context.Context, args []string) error {
 	nodeCommands(app, c, commands)
 	testCommands(app, c, commands)
 
-	name, err := app.Parse(args)
+	name, err := app.Parse(forKubectl(args))
 	if err != nil {
 		return err
 	}
@@ -57,6 +58,14 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	return commands[name](ctx)
+}
+
+// forKubectl keeps the flags that follow "kubectl" for kubectl.
+func forKubectl(args []string) []string {
+	if i := slices.Index(args, "kubectl"); i >= 0 {
+		return slices.Insert(slices.Clone(args), i+1, "--")
+	}
+	return args
 }
 
 // clusterCommands adds the commands that make, show and remove the cluster.

@@ -104,7 +104,7 @@ func (c *Cluster) dropsAreThePods(ctx context.Context) error {
 		if err := sendInto(ctx, n.Netns, pod.Status.PodIP); err != nil {
 			return err
 		}
-		expr := fmt.Sprintf(`podnet_drops_total{node=%q, namespace=%q, pod=%q, reason="no_socket"} > 0`, n.Name, namespace, pod.Name)
+		expr := fmt.Sprintf(`podnet_drops_total{node=%q, namespace=%q, pod=%q, reason="NO_SOCKET", protocol="udp"} > 0`, n.Name, namespace, pod.Name)
 		got, err := c.monitor().Query(ctx, expr)
 		if err != nil {
 			return err

@@ -26,27 +26,34 @@ func (c *Cluster) up(ctx context.Context, bare bool) error {
 	if err := c.prepare(ctx); err != nil {
 		return err
 	}
+	c.say(start, "certificates and images are made")
 	if err := c.makeLAN(); err != nil {
 		return err
 	}
 	if err := c.startControlPlane(ctx); err != nil {
 		return err
 	}
+	c.say(start, "the control plane serves")
 	if err := c.join(ctx, c.Plan.Nodes...); err != nil {
 		return err
 	}
-	fmt.Fprintf(c.Out, "%d nodes are ready after %.1f s\n", len(c.Plan.Nodes), time.Since(start).Seconds())
+	c.say(start, fmt.Sprintf("%d nodes are ready", len(c.Plan.Nodes)))
 	if bare {
 		return nil
-	}
-	if err := c.install(ctx); err != nil {
-		return err
 	}
 	if err := c.startMonitoring(ctx); err != nil {
 		return err
 	}
-	fmt.Fprintf(c.Out, "podnet_exporter is installed after %.1f s\n", time.Since(start).Seconds())
+	if err := c.install(ctx); err != nil {
+		return err
+	}
+	c.say(start, "podnet_exporter is installed")
 	return nil
+}
+
+// say prints what has come about, and how long after the start.
+func (c *Cluster) say(start time.Time, what string) {
+	fmt.Fprintf(c.Out, "%5.1f s  %s\n", time.Since(start).Seconds(), what)
 }
 
 // prepare writes everything that the cluster's programs read. The state is
