@@ -153,11 +153,11 @@ func mtrTimes(b *testing.B, s *space, probes int) []time.Duration {
 	out := runInstalled(b, s, "mtr", "-n", "-l", "-m", "1", "-G", "1", "-i", fmt.Sprint(errorPace.Seconds()), "-c", strconv.Itoa(probes), errorTarget)
 	at, times := map[string]int{}, []time.Duration{}
 	for line := range strings.Lines(out) {
-		switch w := strings.Fields(line); {
-		case w[0] == "x":
+		switch w := strings.Fields(line); w[0] {
+		case "x":
 			at[w[2]] = len(times)
 			times = append(times, 0)
-		case w[0] == "p":
+		case "p":
 			us, _ := strconv.Atoi(w[2])
 			times[at[w[3]]] = time.Duration(us) * time.Microsecond
 		}
