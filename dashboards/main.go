@@ -22,7 +22,7 @@ func main() {
 
 // boards is the list of dashboards: adding one is one line here.
 func boards() []Board {
-	return []Board{meshBoard(), pathBoard()}
+	return []Board{meshBoard(), pathBoard(), kubernetesBoard()}
 }
 
 // write writes every dashboard to a file of its own, named after its UID.
