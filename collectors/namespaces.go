@@ -17,21 +17,22 @@ type UnknownPods interface {
 }
 
 // NetworkNamespaces reports which network namespaces the node has, and by
-// which path a person can enter each: what "nsenter --net=PATH" needs.
+// which path a person can enter each: what "nsenter --net=PATH" needs. Those of
+// pods of which little is reported are left out.
 type NetworkNamespaces struct {
-	namespaces    Namespaces
+	handles       *Handles
 	pods          UnknownPods
 	info, unknown *prometheus.Desc
 }
 
-// NewNetworkNamespaces returns a collector of the listed namespaces, and of how
-// many are not listed because nobody knows their pods.
-func NewNetworkNamespaces(namespaces Namespaces, pods UnknownPods) *NetworkNamespaces {
+// NewNetworkNamespaces returns a collector of the namespaces that h lists, and of
+// how many are not listed because nobody knows their pods.
+func NewNetworkNamespaces(h *Handles, pods UnknownPods) *NetworkNamespaces {
 	return &NetworkNamespaces{
-		namespaces: namespaces,
-		pods:       pods,
+		handles: h,
+		pods:    pods,
 		info: prometheus.NewDesc(prometheus.BuildFQName(namespace, "network_namespace", "info"),
-			"1 for each network namespace of the node that is read: its path, for nsenter --net=PATH, and its inode number. An empty pod is the node itself.",
+			"1 for each network namespace of the node that is reported in full: its path, for nsenter --net=PATH, and its inode number. An empty pod is the node itself.",
 			[]string{"namespace", "pod", "path", "inode"}, nil),
 		unknown: prometheus.NewDesc(prometheus.BuildFQName(namespace, "network_namespaces", "unknown"),
 			"Network namespaces of this node's pods that are not read because the API server has not told the agent which pods they are. More than 0 for longer than a pod takes to start or to end means that the agent does not hear of its node's pods.",
@@ -47,7 +48,10 @@ func (c *NetworkNamespaces) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements [Collector].
 func (c *NetworkNamespaces) Collect(ch chan<- prometheus.Metric) error {
-	for _, ns := range c.namespaces.List() {
+	for _, ns := range c.handles.namespaces.List() {
+		if c.handles.brief(ns) {
+			continue
+		}
 		ch <- prometheus.MustNewConstMetric(c.info, prometheus.GaugeValue, 1,
 			ns.Namespace, ns.Pod, ns.Path, strconv.FormatUint(ns.Inode, 10))
 	}

@@ -26,12 +26,15 @@ type unnamed struct {
 func (u unnamed) Unknown() (int, error) { return u.pods, u.err }
 
 func TestNetworkNamespaces(t *testing.T) {
-	set := NewSet(map[string]Collector{"namespaces": NewNetworkNamespaces(fixedNamespaces{
+	h := NewHandles(fixedNamespaces{
 		{Inode: 1, Path: "/proc/self/ns/net", Node: true},
 		{Inode: 2, Path: "/run/netns/web", Namespace: "shop", Pod: "web-1"},
-	}, unnamed{pods: 3})}, slog.New(slog.DiscardHandler))
+		{Inode: 3, Path: "/run/netns/job", Namespace: "shop", Pod: "job-1"},
+	})
+	h.Brief = func(_, pod string) bool { return pod == "job-1" }
+	set := NewSet(map[string]Collector{"namespaces": NewNetworkNamespaces(h, unnamed{pods: 3})}, slog.New(slog.DiscardHandler))
 	want := `
-# HELP podnet_network_namespace_info 1 for each network namespace of the node that is read: its path, for nsenter --net=PATH, and its inode number. An empty pod is the node itself.
+# HELP podnet_network_namespace_info 1 for each network namespace of the node that is reported in full: its path, for nsenter --net=PATH, and its inode number. An empty pod is the node itself.
 # TYPE podnet_network_namespace_info gauge
 podnet_network_namespace_info{inode="1",namespace="",path="/proc/self/ns/net",pod=""} 1
 podnet_network_namespace_info{inode="2",namespace="shop",path="/run/netns/web",pod="web-1"} 1
@@ -55,7 +58,7 @@ func TestNetworkNamespacesSaysWhatItMayNotSee(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c := NewNetworkNamespaces(fixedNamespaces{}, unnamed{1, tt.err})
+			c := NewNetworkNamespaces(NewHandles(fixedNamespaces{}), unnamed{1, tt.err})
 			metrics := make(chan prometheus.Metric, 1)
 			err := c.Collect(metrics)
 			if !errors.Is(err, tt.err) || errors.Is(err, ErrUnsupported) != tt.unsupported {

@@ -20,7 +20,8 @@ import (
 // namespace was made. The counters of TCP are of both address families; those
 // of UDP are the sums of both.
 //
-// Of a pod of which little is reported a counter appears when it is not 0.
+// Of a pod of which little is reported the counters of what it failed to take
+// or send appear when they are not 0.
 type TCP struct {
 	handles  *Handles
 	counters []transportCounter
@@ -33,7 +34,7 @@ type transportCounter struct {
 	sources []string // group and name, as in the file
 
 	// Only of pods that are reported in full: in time it is more than 0 in
-	// nearly every pod, and nothing is lost by it.
+	// nearly every pod, and no fault of the pod's.
 	fullOnly bool
 }
 
@@ -47,11 +48,13 @@ func NewTCP(h *Handles) *TCP {
 	}
 	noPorts := counter("udp_no_ports_total", "UDP datagrams that were dropped because no socket is bound to their port.", "UdpNoPorts", "Udp6NoPorts")
 	noPorts.fullOnly = true
+	retransmits := counter("tcp_retransmits_total", "TCP segments that were sent again.", "TcpRetransSegs")
+	retransmits.fullOnly = true
 	return &TCP{
 		handles: h,
 		buffers: sync.Pool{New: func() any { b := make([]byte, 16<<10); return &b }},
 		counters: []transportCounter{
-			counter("tcp_retransmits_total", "TCP segments that were sent again.", "TcpRetransSegs"),
+			retransmits,
 			counter("tcp_listen_overflows_total", "Connections that were not accepted because the listener's accept queue was full.", "TcpExtListenOverflows"),
 			counter("tcp_listen_drops_total", "Connections that a listener dropped, because of a full accept queue or for any other reason.", "TcpExtListenDrops"),
 			counter("udp_receive_buffer_errors_total", "UDP datagrams that were dropped because the socket's receive buffer was full.", "UdpRcvbufErrors", "Udp6RcvbufErrors"),

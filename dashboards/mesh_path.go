@@ -26,7 +26,7 @@ func pathPanels() []Panel {
 			Healthy: "near 0.", Sick: "forward to one peer from all nodes: the way to it. reverse: the way from it. Both: a queue that both pass, or a clock that drifts if they mirror each other.",
 			Alerts:  []string{"PodNetOneWayDelay"},
 			Unit:    "s",
-			Queries: []Query{{Expr: most(10, `max by (node, peer_node, direction) (podnet_peer_excess_delay_seconds{`+byPair+`})`), Legend: "{{node}} → {{peer_node}} {{direction}}"}},
+			Queries: []Query{{Expr: orNone(most(10, `max by (node, peer_node, direction) (podnet_peer_excess_delay_seconds{`+byPair+`})`), "node"), Legend: "{{node}} → {{peer_node}} {{direction}}"}},
 		},
 		{
 			Title: "Packets that were overtaken", Kind: Lines, Width: 12, Height: 8,

@@ -12,7 +12,7 @@ func directionPanels() []Panel {
 			Healthy: "near 0; steps of some milliseconds are scheduling.", Sick: "forward only: the way to the peer, from all sources the link in front of it. reverse only: the way back. Both: a queue that both pass.",
 			Alerts:  []string{"PodNetOneWayDelay", "PodNetQueueingDelay"},
 			Unit:    "s",
-			Queries: []Query{{Expr: most(10, `max by (`+way+`) (podnet_peer_excess_delay_seconds{`+byPair+`})`), Legend: wayLegend}},
+			Queries: []Query{{Expr: orNone(most(10, `max by (`+way+`) (podnet_peer_excess_delay_seconds{`+byPair+`})`), "node"), Legend: wayLegend}},
 		},
 		{
 			Title: "UDP loss by direction", Kind: Lines, Width: 12, Height: 8,

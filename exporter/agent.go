@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,6 +50,8 @@ type agent struct {
 	found      bool // a snapshot has come
 	targets    map[meshTarget]*sink
 	measuring  map[courseKey]course
+	scheduled  map[string][]schedule.Target // of both, by vantage
+	rotation   *rotation
 	collectors atomic.Pointer[collection]
 
 	snapshots                          chan discovery.Snapshot
@@ -83,6 +86,7 @@ func newAgent(cfg *config.Config, configFile string, reg prometheus.Registerer, 
 	}
 	metrics.NewKubernetes(reg, a.kubernetesStatus)
 	a.board = newBoard(a.recorder)
+	a.rotation = newRotation(metrics.NewRotation(reg), a.board, log)
 	if a.names, err = openHopNames(); err != nil {
 		log.Warn("bridges and tunnels on paths are called by their addresses", "err", err)
 	}
@@ -142,6 +146,9 @@ func (a *agent) run(ctx context.Context, hup <-chan struct{}) error {
 				a.apply()
 			}
 			a.follow(a.view.own())
+			if a.rotation.next(a.cfg, now) {
+				a.schedule()
+			}
 			for _, v := range a.vantages {
 				v.publish(now)
 			}
@@ -246,6 +253,7 @@ func (a *agent) apply() {
 	a.prober.Peers(states)
 	a.prober.Zones(zonePairs(self.Zone, a.node, nodes))
 	a.board.set(boardPeers(nodes, a.node))
+	a.rotation.set(a.node, a.snapshot.Nodes, nodes)
 	a.setTargets(meshTargets(a.cfg, len(a.key) > 0, nodes), a.courses(nodes))
 }
 
@@ -266,7 +274,7 @@ func (a *agent) setTargets(wanted []meshTarget, courses []courseKey) {
 		if !ok {
 			s = &sink{
 				target: a.recorder.Target(t.path), vantage: a.vantages[t.vantage], board: a.board, announced: &a.announced,
-				peer: t.peer, at: t.at, keep: 2*t.probe.interval + t.probe.timeout,
+				peer: t.peer, at: t.at, keep: t.keep(),
 			}
 		}
 		sinks[t], kept[t.path.Series()], zones[t.path.PeerZone] = s, true, true
@@ -281,9 +289,8 @@ func (a *agent) setTargets(wanted []meshTarget, courses []courseKey) {
 		measuring[k] = c
 		byVantage[k.vantage] = append(byVantage[k.vantage], k.scheduled(c))
 	}
-	for name, v := range a.vantages {
-		v.loop.Set(byVantage[name])
-	}
+	a.scheduled = byVantage
+	a.schedule()
 	for k, c := range a.measuring {
 		if measuring[k] == nil {
 			c.forget()
@@ -297,6 +304,15 @@ func (a *agent) setTargets(wanted []meshTarget, courses []courseKey) {
 	}
 	a.recorder.KeepZones(zones)
 	a.targets = sinks
+}
+
+// schedule gives the loops what is probed all the time, and whom this node
+// visits now.
+func (a *agent) schedule() {
+	visits := a.rotation.targets(a.cfg, a.vantages)
+	for name, v := range a.vantages {
+		v.loop.Set(slices.Concat(a.scheduled[name], visits[name]))
+	}
 }
 
 // boardPeers returns what the board has to know about the probed nodes.

@@ -84,10 +84,12 @@ func (b *board) set(peers map[peerKey]peerState) {
 func (b *board) note(key peerKey, at place, reason probers.Reason, rtt time.Duration, now time.Time, keep time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	p, ok := b.peers[key]
-	if !ok {
-		return
+	if p, ok := b.peers[key]; ok {
+		p.note(at, reason, rtt, now, keep)
 	}
+}
+
+func (p *peerState) note(at place, reason probers.Reason, rtt time.Duration, now time.Time, keep time.Duration) {
 	c := p.cells[at]
 	c.outcome, c.expires = verdict.OutcomeOf(at.kind, reason, c.outcome), now.Add(keep)
 	if reason == probers.OK {
@@ -149,12 +151,7 @@ func (b *board) forget(vantage string) {
 func (b *board) judge(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	isolated := make(map[string]bool) // by family
-	for key, p := range b.peers {
-		if p.self {
-			isolated[key.family] = verdict.PodIsolated(p.cycle(now))
-		}
-	}
+	isolated := b.isolatedNow(now)
 	for key, p := range b.peers {
 		c := p.cycle(now)
 		c.PodIsolated = isolated[key.family]
@@ -165,6 +162,25 @@ func (b *board) judge(now time.Time) {
 			p.verdict, p.since = v, now
 		}
 	}
+}
+
+// isolated reports, by family, whether this node and its own pod do not reach
+// each other.
+func (b *board) isolated(now time.Time) map[string]bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.isolatedNow(now)
+}
+
+// isolatedNow is called with the lock held.
+func (b *board) isolatedNow(now time.Time) map[string]bool {
+	isolated := make(map[string]bool)
+	for key, p := range b.peers {
+		if p.self {
+			isolated[key.family] = verdict.PodIsolated(p.cycle(now))
+		}
+	}
+	return isolated
 }
 
 // cycle returns what is known of the peer at now.

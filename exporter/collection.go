@@ -47,7 +47,7 @@ func newCollection(cfg *config.Config, namespaces *netns.Table, view *meshView, 
 		enabled   bool
 		collector collectors.Collector
 	}{
-		{"namespaces", true, collectors.NewNetworkNamespaces(namespaces, namespaces)},
+		{"namespaces", true, collectors.NewNetworkNamespaces(c.handles, namespaces)},
 		{"interface", cfg.Collectors.Interface.Enabled, collectors.NewInterface(c.handles)},
 		{"conntrack", cfg.Collectors.Conntrack.Enabled, collectors.NewConntrack(c.handles)},
 		{"softnet", cfg.Collectors.Softnet.Enabled, collectors.NewSoftnet(proc)},

@@ -49,7 +49,7 @@ func runAgent(ctx context.Context, opts agentOptions) error {
 func registerProcess(reg prometheus.Registerer) {
 	reg.MustRegister(
 		promcollectors.NewProcessCollector(promcollectors.ProcessCollectorOpts{}),
-		promcollectors.NewGoCollector(),
+		promcollectors.NewGoCollector(promcollectors.WithGoCollectorMemStatsMetricsDisabled()),
 		versioncollector.NewCollector("podnet"),
 	)
 }

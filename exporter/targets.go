@@ -114,6 +114,10 @@ func addressTargets(kinds []probeKind, node discovery.Node, zone, vantage, targe
 // own. A histogram has ten series.
 const maxRTTZones = 3
 
+// keep returns for how long what a probe ended with says something: until the
+// next one has ended.
+func (t meshTarget) keep() time.Duration { return 2*t.probe.interval + t.probe.timeout }
+
 // rttZones returns how the histograms of round-trip times call the zone of a
 // probed node.
 func rttZones(self string, nodes []discovery.Node) func(discovery.Node) string {
@@ -134,7 +138,7 @@ func rttZones(self string, nodes []discovery.Node) func(discovery.Node) string {
 }
 
 // scheduled returns the target as the loop wants it.
-func (t meshTarget) scheduled(s *sink) schedule.Target {
+func (t meshTarget) scheduled(s schedule.Sink) schedule.Target {
 	return schedule.Target{
 		Key:      t.path.Probe + " " + t.path.Vantage + " " + t.path.Target,
 		Interval: t.probe.interval,

@@ -80,7 +80,7 @@ func NewRecorder(reg prometheus.Registerer) *Recorder {
 		}, path),
 		meshRTT: auto.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "podnet", Subsystem: "mesh", Name: "rtt_seconds",
-			Help:                            "Round-trip time of probes that succeeded, from nodes to nodes and from pods to pods, by the zone of the peer instead of the peer. If the probed nodes are in more than three zones, all but this node's own are peer_zone other.",
+			Help:                            "Round-trip time of ICMP and TCP probes that succeeded, from nodes to nodes and from pods to pods, by the zone of the peer instead of the peer. If the probed nodes are in more than three zones, all but this node's own are peer_zone other.",
 			Buckets:                         []float64{50e-6, 200e-6, 1e-3, 5e-3, 10e-3, 100e-3, 500e-3},
 			NativeHistogramBucketFactor:     1.1,
 			NativeHistogramMaxBucketNumber:  100,
@@ -92,7 +92,7 @@ func NewRecorder(reg prometheus.Registerer) *Recorder {
 		}, []string{"peer_node", "peer_zone", "family", "verdict"}),
 		excess: auto.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "podnet", Subsystem: "peer", Name: "excess_delay_seconds",
-			Help: "How much longer UDP packets take to the peer's node (forward) and back (reverse) than at best in the last minutes, by the clocks of both ends. No series while a clock is stepped, or nothing is known.",
+			Help: "How much longer UDP packets take to the peer's node (forward) and back (reverse) than at best in the last minutes, by the clocks of both ends. No series below a millisecond, while a clock is stepped, or if nothing is known.",
 		}, []string{"peer_node", "family", "direction"}),
 	}
 }
@@ -103,7 +103,7 @@ type Target struct {
 	path           Path
 	labels         []string
 	sent, failures prometheus.Counter
-	rtt, meshRTT   prometheus.Observer // nil unless the probe stays in its layer
+	rtt, meshRTT   prometheus.Observer // nil if the probe is in neither
 }
 
 // Target creates the series of a path at zero, so that the first failure is an
@@ -117,6 +117,8 @@ func (r *Recorder) Target(p Path) *Target {
 	}
 	if p.SameLayer() {
 		t.rtt = r.rtt.WithLabelValues(labels...)
+	}
+	if p.SameLayer() && p.Probe != probers.UDP.String() { // which takes as long as ICMP
 		t.meshRTT = r.meshRTT.WithLabelValues(p.Probe, p.Vantage, p.TargetKind, p.PeerZone, p.Family)
 	}
 	return t
@@ -125,9 +127,18 @@ func (r *Recorder) Target(p Path) *Target {
 // Sent counts a probe that was sent.
 func (t *Target) Sent() { t.sent.Inc() }
 
+// ReasonOf returns the reason that the end of a probe counts under. A handshake
+// that needed a second SYN is a loss even when it then succeeded in time: the
+// packet was lost, and its RTT is the timer's.
+func ReasonOf(res probers.Result) probers.Reason {
+	if res.Reason == probers.OK && res.Retransmits > 0 {
+		return probers.Timeout
+	}
+	return res.Reason
+}
+
 // Record counts one event of a probe, and returns the reason that it was
-// counted under. A handshake that needed a second SYN is a loss even when it
-// then succeeded in time: the packet was lost, and its RTT is the timer's.
+// counted under, see [ReasonOf].
 func (t *Target) Record(res probers.Result) probers.Reason {
 	t.directions(res)
 	switch res.Event {
@@ -138,14 +149,13 @@ func (t *Target) Record(res probers.Result) probers.Reason {
 		t.r.duplicates.WithLabelValues(t.labels...).Inc()
 		return res.Reason
 	}
-	reason := res.Reason
-	if reason == probers.OK && res.Retransmits > 0 {
-		reason = probers.Timeout
-	}
+	reason := ReasonOf(res)
 	switch reason {
 	case probers.OK:
 		if t.rtt != nil {
 			t.rtt.Observe(res.RTT.Seconds())
+		}
+		if t.meshRTT != nil {
 			t.meshRTT.Observe(res.RTT.Seconds())
 		}
 	case probers.Impaired:
@@ -222,14 +232,21 @@ func (p *Peer) Judge(v verdict.Verdict) { p.counters[v].Inc() }
 // Delays sets by how much the two directions are slower than they were.
 func (p *Peer) Delays(c probers.OneWayChange) {
 	forward, reverse := []string{p.node, p.family, probers.Forward.String()}, []string{p.node, p.family, probers.Reverse.String()}
-	if !c.Known {
-		p.r.excess.DeleteLabelValues(forward...)
-		p.r.excess.DeleteLabelValues(reverse...)
-		return
+	for _, way := range []struct {
+		labels []string
+		excess time.Duration
+	}{{forward, c.Forward}, {reverse, c.Reverse}} {
+		if c.Known && way.excess >= leastExcess {
+			p.r.excess.WithLabelValues(way.labels...).Set(way.excess.Seconds())
+		} else {
+			p.r.excess.DeleteLabelValues(way.labels...)
+		}
 	}
-	p.r.excess.WithLabelValues(forward...).Set(c.Forward.Seconds())
-	p.r.excess.WithLabelValues(reverse...).Set(c.Reverse.Seconds())
 }
+
+// leastExcess is the delay from which on it is worth a series: less is the
+// unrest of any network.
+const leastExcess = time.Millisecond
 
 // Forget removes the peer's series.
 func (p *Peer) Forget() {

@@ -174,6 +174,10 @@ func TestPeerCountsVerdictsFromZero(t *testing.T) {
 	if n := testutil.ToFloat64(r.excess.WithLabelValues("n2", "ipv4", "forward")); n != 0.03 {
 		t.Errorf("excess delay forward = %v; want 0.03", n)
 	}
+	p.Delays(probers.OneWayChange{Known: true, Forward: 30 * time.Millisecond, Reverse: 900 * time.Microsecond})
+	if n := testutil.CollectAndCount(r.excess); n != 1 {
+		t.Errorf("%d series of excess delay; want none of less than a millisecond", n)
+	}
 	p.Delays(probers.OneWayChange{})
 	if n := testutil.CollectAndCount(r.excess); n != 0 {
 		t.Errorf("%d series of excess delay while it is unknown; want none", n)

@@ -14,7 +14,7 @@ func Counted(g prometheus.Gatherer, labels prometheus.Labels) prometheus.Gathere
 		families, err := g.Gather()
 		n := 1
 		for _, f := range families {
-			n += count(f)
+			n += Series(f)
 		}
 		own := &dto.Metric{Gauge: &dto.Gauge{Value: proto.Float64(float64(n))}}
 		for name, value := range labels {
@@ -29,8 +29,8 @@ func Counted(g prometheus.Gatherer, labels prometheus.Labels) prometheus.Gathere
 	})
 }
 
-// count returns the number of series of a family as Prometheus stores them.
-func count(f *dto.MetricFamily) int {
+// Series returns the number of series of a family as Prometheus stores them.
+func Series(f *dto.MetricFamily) int {
 	n := 0
 	for _, m := range f.Metric {
 		switch {
