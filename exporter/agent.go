@@ -52,6 +52,8 @@ type agent struct {
 	measuring  map[courseKey]course
 	scheduled  map[string][]schedule.Target // of both, by vantage
 	rotation   *rotation
+	coverage   *metrics.Coverage
+	covered    time.Time // when it was counted last
 	collectors atomic.Pointer[collection]
 
 	snapshots                          chan discovery.Snapshot
@@ -86,6 +88,7 @@ func newAgent(cfg *config.Config, configFile string, reg prometheus.Registerer, 
 	}
 	metrics.NewKubernetes(reg, a.kubernetesStatus)
 	a.board = newBoard(a.recorder)
+	a.coverage = metrics.NewCoverage(reg)
 	a.rotation = newRotation(metrics.NewRotation(reg), a.board, log)
 	if a.names, err = openHopNames(); err != nil {
 		log.Warn("bridges and tunnels on paths are called by their addresses", "err", err)
@@ -146,6 +149,7 @@ func (a *agent) run(ctx context.Context, hup <-chan struct{}) error {
 				a.apply()
 			}
 			a.follow(a.view.own())
+			a.cover(now)
 			if a.rotation.next(a.cfg, now) {
 				a.schedule()
 			}

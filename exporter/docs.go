@@ -74,7 +74,7 @@ func describedSections() ([]docSection, error) {
 	}{
 		{"Probes and verdicts", func(reg prometheus.Registerer) { metrics.NewRecorder(reg) }},
 		{"Paths", func(reg prometheus.Registerer) { metrics.NewPaths(reg) }},
-		{"Visits to the nodes that are not probed all the time", func(reg prometheus.Registerer) { metrics.NewRotation(reg) }},
+		{"Who is visited, and by whom this node is probed", func(reg prometheus.Registerer) { metrics.NewRotation(reg); metrics.NewCoverage(reg) }},
 		{"The prober itself", func(reg prometheus.Registerer) { metrics.NewProber(reg) }},
 		{"Kubernetes", func(reg prometheus.Registerer) { metrics.NewKubernetes(reg, nil) }},
 		{"The kernel, of the node and its pods", func(reg prometheus.Registerer) { reg.MustRegister(c.set) }},

@@ -53,6 +53,8 @@ type Responder struct {
 type responderCounters struct {
 	connections, silent, texts, http, overloaded             atomic.Uint64
 	replies, malformed, unauthenticated, limited, unsendable atomic.Uint64
+
+	sources sources
 }
 
 // NewResponder opens the sockets, in the caller's network namespace. Without

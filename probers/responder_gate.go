@@ -35,6 +35,8 @@ type gate struct {
 	epoll, listener, udp int // -1 if not open
 	echoing              *udpEcho
 
+	from unix.RawSockaddrInet6 // of the connection that was accepted last; or an IPv4 one, which is shorter
+
 	open   map[int]uint64 // waiting connections: file descriptor to number
 	queue  []waitingConn  // in the order of number; those not in open are gone
 	number uint64
@@ -155,10 +157,13 @@ func (g *gate) run(ready func(fd int)) error {
 // accept takes every connection that there is.
 func (g *gate) accept(ready func(fd int)) {
 	for {
-		n, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(g.listener), 0, 0, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+		length := uint32(unix.SizeofSockaddrInet6)
+		n, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(g.listener),
+			uintptr(unsafe.Pointer(&g.from)), uintptr(unsafe.Pointer(&length)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
 		switch errno {
 		case 0:
 			g.counters.connections.Add(1)
+			g.counters.sources.note(sourceAddr(&g.from), time.Now())
 			if fd := int(n); !g.settled(fd, ready) {
 				g.keep(fd)
 			}

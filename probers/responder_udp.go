@@ -53,7 +53,7 @@ type udpEcho struct {
 
 	packet [65536]byte
 	oob    [256]byte
-	from   unix.RawSockaddrAny
+	from   unix.RawSockaddrInet6 // or an IPv4 one, which is shorter
 }
 
 func newUDPEcho(opts ResponderOptions, counters *responderCounters, state *atomic.Uint32) *udpEcho {
@@ -73,7 +73,7 @@ func (e *udpEcho) serve(fd int) {
 	for range 64 {
 		iov := unix.Iovec{Base: &e.packet[0]}
 		iov.SetLen(len(e.packet))
-		msg := unix.Msghdr{Name: (*byte)(unsafe.Pointer(&e.from)), Namelen: unix.SizeofSockaddrAny, Iov: &iov, Control: &e.oob[0]}
+		msg := unix.Msghdr{Name: (*byte)(unsafe.Pointer(&e.from)), Namelen: unix.SizeofSockaddrInet6, Iov: &iov, Control: &e.oob[0]}
 		msg.SetIovlen(1)
 		msg.SetControllen(len(e.oob))
 		n, errno := message(unix.SYS_RECVMSG, fd, &msg)
@@ -87,6 +87,7 @@ func (e *udpEcho) serve(fd int) {
 		if !e.reply(e.packet[:n], at) {
 			continue
 		}
+		e.counters.sources.note(sourceAddr(&e.from), time.Unix(0, at))
 		// Back to where it came from: name and length stand as they were received.
 		iov.SetLen(n)
 		msg.Control = unsafe.SliceData(source)
