@@ -65,7 +65,8 @@ type agent struct {
 func newAgent(cfg *config.Config, configFile string, reg prometheus.Registerer, log *slog.Logger) *agent {
 	key, err := probers.ReadKeyFile(cfg.Responder.KeyFile)
 	if err != nil {
-		log.Warn("UDP is neither probed nor answered", "err", err)
+		log.Warn("UDP is neither probed nor answered: the cluster's key cannot be read", "err", err,
+			"hint", "give responder.key_file the same random text on every node, in Kubernetes by a Secret, and restart the agent")
 	}
 	reg = prometheus.WrapRegistererWith(prometheus.Labels{"node": cfg.Node}, reg)
 	a := &agent{
@@ -87,6 +88,7 @@ func newAgent(cfg *config.Config, configFile string, reg prometheus.Registerer, 
 		measuring:  make(map[courseKey]course),
 	}
 	metrics.NewKubernetes(reg, a.kubernetesStatus)
+	a.prober.Key(len(key) > 0)
 	a.board = newBoard(a.recorder)
 	a.coverage = metrics.NewCoverage(reg)
 	a.rotation = newRotation(metrics.NewRotation(reg), a.board, log)

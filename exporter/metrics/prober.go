@@ -17,6 +17,7 @@ type Prober struct {
 	impaired *prometheus.GaugeVec
 	peers    *prometheus.GaugeVec
 	zones    *prometheus.GaugeVec
+	key      prometheus.Gauge
 }
 
 // NewProber returns a Prober whose metrics are registered with reg.
@@ -53,6 +54,10 @@ func NewProber(reg prometheus.Registerer) *Prober {
 			Namespace: "podnet", Subsystem: "peer", Name: "info",
 			Help: "1 for every node that this agent probes. zones: this node's zone and the peer's, sorted and joined by a dash; empty if it is one zone, or one is not known.",
 		}, []string{"peer_node", "zones"}),
+		key: auto.NewGauge(prometheus.GaugeOpts{
+			Namespace: "podnet", Subsystem: "prober", Name: "key_loaded",
+			Help: "1 if the agent has the cluster's key, 0 if there is none or its file cannot be read: UDP is then neither probed nor answered.",
+		}),
 	}
 }
 
@@ -95,6 +100,9 @@ func (v *Vantage) Up(up bool) { v.up.Set(boolean(up)) }
 
 // Impaired says whether the prober has lately been its own problem.
 func (v *Vantage) Impaired(is bool) { v.impaired.Set(boolean(is)) }
+
+// Key says whether there is a key for UDP.
+func (p *Prober) Key(loaded bool) { p.key.Set(boolean(loaded)) }
 
 // Peers sets how many peers are in each state.
 func (p *Prober) Peers(states map[string]int) {
