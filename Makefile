@@ -41,8 +41,8 @@ build: ## ./podnet_exporter, one static binary
 IMAGE_FLAGS ?=
 
 image: ## dist/podnet_exporter.tar, a container image for amd64 and arm64, made without a container engine
-	@go run ./deploy/image --version '$(VERSION)' --revision '$(REVISION)' --created '$(DATE)' \
-		--ldflags '$(LDFLAGS)' --output dist/podnet_exporter.tar $(IMAGE_FLAGS)
+	@go run ./deploy/image --release '$(VERSION)' --revision '$(REVISION)' --created '$(DATE)' \
+		--ldflags='$(LDFLAGS)' --output dist/podnet_exporter.tar $(IMAGE_FLAGS)
 
 tools: $(TOOLS) ## what the lab and the tests run, into ./bin (minutes the first time)
 

@@ -46,7 +46,7 @@ func makeImage(t *testing.T, repo string) string {
 	t.Helper()
 	output := filepath.Join(t.TempDir(), "image.tar")
 	err := run(t.Context(), []string{
-		"--repo", repo, "--version", "1.2.3", "--revision", "abc", "--created", "2026-11-20T12:00:00+01:00",
+		"--repo", repo, "--release", "1.2.3", "--revision", "abc", "--created", "2026-11-20T12:00:00+01:00",
 		"--platform", "linux/" + runtime.GOARCH, "--output", output,
 	}, io.Discard)
 	if err != nil {

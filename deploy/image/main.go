@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	app.HelpFlag.Short('h')
 	var o options
 	app.Flag("repo", "Folder of the sources.").Default(".").StringVar(&o.folder)
-	app.Flag("version", "Version, which is also the image's tag.").Default("0.1.0-dev").StringVar(&o.version)
+	app.Flag("release", "Version of the program, which is also the image's tag.").Default("0.1.0-dev").StringVar(&o.version)
 	app.Flag("revision", "Commit of the sources.").Default("unknown").StringVar(&o.revision)
 	app.Flag("created", "Time of that commit (RFC 3339), which everything in the image gets; 1970 if it is not a time.").StringVar(&o.created)
 	app.Flag("ldflags", "Flags of the linker, which tell the program its version.").Default("-s -w").StringVar(&o.ldflags)
