@@ -144,10 +144,21 @@ func discoveryPanels() []Panel {
 			Queries: []Query{{Expr: "sum by (state) (podnet_peers{" + byNode + "})", Legend: "{{state}}"}},
 		},
 		{
-			Title: "Nodes that probe a node", Kind: Lines, Width: 24, Height: 8,
+			Title: "Nodes that probe a node", Kind: Lines, Width: 12, Height: 8,
 			Shows:   "How many others probe each of the fifteen nodes that are probed by the fewest.",
 			Healthy: "8 or more, or all others in a small cluster; a node that joins is there within a minute.", Sick: "fewer: votes about that node rest on few peers. None: nobody would notice that it is down.",
+			Alerts:  []string{"PodNetNotCovered"},
 			Queries: []Query{{Expr: `bottomk(15, max by (peer_node) (podnet:voters:count))`, Legend: "{{peer_node}}"}},
+		},
+		{
+			Title: "Nodes that are visited in turn", Kind: Lines, Width: 12, Height: 8,
+			Shows:   "Visits per second to nodes that are not probed all the time, by result, and nodes that were found unreachable and are still.",
+			Healthy: "ok only; nothing at all in a cluster in which everybody probes everybody.", Sick: "unreachable above 0: a pair that rarely meets, see podnet_rotation_unreachable.",
+			Alerts: []string{"PodNetVisitFailed"},
+			Queries: []Query{
+				{Expr: sumRate("result", "podnet_rotation_visits_total", byNode), Legend: "{{result}}"},
+				{Expr: orNone("count(podnet_rotation_unreachable{"+byNode+"})", "state"), Legend: "unreachable"},
+			},
 		},
 	}
 }
