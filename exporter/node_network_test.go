@@ -1,11 +1,13 @@
 package main
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
@@ -29,7 +31,10 @@ func TestRoutingTable(t *testing.T) {
 			if table, err = openRoutingTable(); err != nil {
 				return err
 			}
-			return likeFlannel(table.handle)
+			if err := likeFlannel(table.handle); err != nil {
+				return err
+			}
+			return awaitLocal(netip.MustParseAddr("fd00:244:1::1"))
 		}()
 	}()
 	if err := <-made; err != nil {
@@ -63,6 +68,30 @@ func TestRoutingTable(t *testing.T) {
 	}
 }
 
+// awaitLocal waits until the kernel has the local route of an address: that of
+// an IPv6 address is made once the carrier of its link was noticed.
+func awaitLocal(addr netip.Addr) error {
+	updates, done := make(chan netlink.RouteUpdate), make(chan struct{})
+	defer close(done)
+	if err := netlink.RouteSubscribeWithOptions(updates, done, netlink.RouteSubscribeOptions{ListExisting: true}); err != nil {
+		return err
+	}
+	tooLate := time.After(20 * time.Second)
+	for {
+		select {
+		case u := <-updates:
+			if u.Type != unix.RTM_NEWROUTE || u.Table != unix.RT_TABLE_LOCAL || u.Dst == nil {
+				continue
+			}
+			if to, ok := netip.AddrFromSlice(u.Dst.IP); ok && to.Unmap() == addr {
+				return nil
+			}
+		case <-tooLate:
+			return fmt.Errorf("no local route for %s within 20 s", addr)
+		}
+	}
+}
+
 func likeFlannel(h *netlink.Handle) error {
 	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "cni0"}}
 	tunnel := &netlink.Vxlan{LinkAttrs: netlink.LinkAttrs{Name: "flannel.1"}, VxlanId: 1, Port: 8472}
@@ -84,6 +113,20 @@ func likeFlannel(h *netlink.Handle) error {
 			if err := h.AddrAdd(link, addr); err != nil {
 				return err
 			}
+		}
+	}
+	// A bridge has a carrier as long as one of its ports has.
+	port := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "veth0", MasterIndex: bridge.Index}, PeerName: "eth0"}
+	if err := h.LinkAdd(port); err != nil {
+		return err
+	}
+	for _, name := range []string{"veth0", "eth0"} {
+		link, err := h.LinkByName(name)
+		if err != nil {
+			return err
+		}
+		if err := h.LinkSetUp(link); err != nil {
+			return err
 		}
 	}
 	for to, via := range map[string]string{"10.244.3.0/24": "10.244.3.0", "fd00:244:3::/64": "fd00:244:3::1", "198.51.100.0/24": ""} {
