@@ -25,7 +25,7 @@ KUBERNETES := $(addprefix bin/kubernetes/,kube-apiserver kube-controller-manager
 CNI        := $(addprefix bin/cni/,bridge host-local loopback portmap)
 E2E_TOOLS  := $(KUBERNETES) $(CNI) bin/etcd bin/prometheus-kubernetes bin/alertmanager bin/helm
 
-.PHONY: help demo build image test test-integration test-deploy lint generate generate-check bench faults fuzz compat clean tools e2e e2e-up e2e-down e2e-tools
+.PHONY: help demo build image test test-integration test-deploy lint generate generate-check bench simulate faults fuzz compat clean tools e2e e2e-up e2e-down e2e-tools
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' Makefile
@@ -69,6 +69,9 @@ generate-check: bin/helm ## fails if generated files are not what `make generate
 
 bench: build ## what probing and collecting cost, next to fping and a bare loop in C's manner
 	@go test -run '^$$' -bench . -benchmem ./probers/... ./collectors/... ./exporter/...
+
+simulate: build ## what an agent costs in clusters of 10 to 5,000 nodes, and how fast a failure is seen
+	@./podnet_exporter simulate
 
 # How long `make fuzz` gives each fuzz test.
 FUZZTIME ?= 5m

@@ -97,6 +97,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 		probeCommand(app, stdout, stderr),
 		checkConfigCommand(app, stdout),
 		metricsDocCommand(app, stdout),
+		simulateCommand(app, stdout),
 	}
 	for _, c := range familiarCommands() {
 		commands = append(commands, c.addToHelp(app))

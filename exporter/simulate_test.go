@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/vishvananda/netlink"
@@ -172,4 +175,45 @@ func addPod(t *testing.T, number int) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+func TestAFailureIsNoticedAsSoonAsTwoProbesOfEachKindAreLost(t *testing.T) {
+	cfg := dryAgentConfig("n1")
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, dual := range []bool{false, true} {
+		targets := meshTargets(cfg, true, []discovery.Node{imagined{nodes: 2, zones: 1, dual: dual}.node(1)})
+		least, most := time.Hour, time.Duration(0)
+		for range 200 {
+			took := noticed(targets, random)
+			least, most = min(least, took), max(most, took)
+		}
+		t.Logf("both families: %v: %v to %v", dual, least, most)
+		second := cfg.Probes.TCP.Interval + cfg.Probes.TCP.Timeout
+		if least < second || most > second+cfg.Probes.TCP.Interval+cycleInterval {
+			t.Errorf("noticed after %v to %v; want no sooner than the second loss, %v, and no later than the last second loss and a cycle", least, most, second)
+		}
+	}
+}
+
+func TestSimulateSaysWhatItComputed(t *testing.T) {
+	var out strings.Builder
+	if err := simulate(&out, []int{2, 10, 40}, 2); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"\n| 2 | 1, 1.0, 1 | 2 of 2 | 0, 0 | 0s |", "\n| 10 | 9, 9.0, 9 | 2 of 2 | 0, 0 | 0s |", "\n| 40 | ", " | 2m35s | "} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in:\n%s", want, out.String())
+		}
+	}
+}
+
+func TestSimulateRefusesWhatIsNoSize(t *testing.T) {
+	for _, text := range []string{"", "1", "ten", "10,,20", "70000"} {
+		if sizes, err := parseSizes(text); err == nil {
+			t.Errorf("parseSizes(%q) = %v; want an error", text, sizes)
+		}
+	}
+	if sizes, err := parseSizes("10, 5000"); err != nil || len(sizes) != 2 {
+		t.Errorf("parseSizes() = %v, %v; want two sizes", sizes, err)
+	}
 }
