@@ -122,12 +122,11 @@ func (c *Cluster) trial(k check) (paging.Trial, error) {
 // joiner is the node that is not in a cluster of three.
 const joiner = "node4"
 
-// anyNode returns a node of the plan, or the one that could join.
+// anyNode returns a node of the plan, or one that could join.
 func (c *Cluster) anyNode(name string) (NodePlan, error) {
-	if name == joiner {
-		return onLAN(c.Plan.Options, 4, joiner), nil
-	}
-	return c.Plan.Node(name)
+	o := c.Plan.Options
+	o.Nodes = maxNodes
+	return newPlan(o).Node(name)
 }
 
 // checksOf returns the checks of these names, all if there is none.

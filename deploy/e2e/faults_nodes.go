@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/podnet-exporter/podnet_exporter/deploy/internal/netspace"
 	"github.com/podnet-exporter/podnet_exporter/deploy/internal/paging"
@@ -35,11 +36,39 @@ func drainNode(ctx context.Context, c *Cluster, n NodePlan) error {
 			return err
 		}
 	}
+	if err := c.peersKnow(ctx, n); err != nil {
+		return err
+	}
+	return c.deleteNode(ctx, n)
+}
+
+// deleteNode powers a node off and deletes it from Kubernetes.
+func (c *Cluster) deleteNode(ctx context.Context, n NodePlan) error {
 	if err := c.powerOff(n); err != nil {
 		return err
 	}
-	_, err := c.kubectl(ctx, nil, "delete", "node", n.Name)
+	_, err := c.kubectl(ctx, nil, "delete", "node", n.Name, "--ignore-not-found")
 	return err
+}
+
+// knownWithin is how long all nodes may take to know that one is out of
+// service. A drain takes longer where there is anything to move away.
+const knownWithin = 10 * time.Second
+
+// peersKnow waits until the agents of all other nodes know that a node is out
+// of service.
+func (c *Cluster) peersKnow(ctx context.Context, n NodePlan) error {
+	expr := fmt.Sprintf(`sum by (node) (podnet_peers{node!=%q, state=~"cordoned|draining"}) > 0`, n.Name)
+	return paging.Poll(ctx, knownWithin, func(ctx context.Context) error {
+		know, err := c.monitor().Query(ctx, expr)
+		if err != nil {
+			return err
+		}
+		if others := len(c.Plan.Nodes) - 1; len(know) != others {
+			return fmt.Errorf("%d of %d nodes know that %s is cordoned", len(know), others, n.Name)
+		}
+		return nil
+	})
 }
 
 // powerOff ends a node, and all that it had is gone with it: the LAN has no
@@ -51,7 +80,11 @@ func (c *Cluster) powerOff(n NodePlan) error {
 	if err := c.stopNode(n); err != nil {
 		return err
 	}
-	if _, err := netspace.Remove([]string{n.Netns}); err != nil {
+	names, err := netspace.With(n.Netns)
+	if err != nil {
+		return err
+	}
+	if _, err := netspace.Remove(names); err != nil {
 		return err
 	}
 	return os.RemoveAll(c.nodePath(n))
@@ -72,12 +105,13 @@ func joinNode(ctx context.Context, c *Cluster, n NodePlan) error {
 	return joinAgain(ctx, c, n)
 }
 
-// leaveNode takes it out again.
+// leaveNode takes it out again, and what is there of one that did not come up.
 func leaveNode(ctx context.Context, c *Cluster, n NodePlan) error {
+	leave := drainNode
 	if _, err := c.proc(n.Name); err != nil {
-		return fmt.Errorf("it never ran: %w", err)
+		leave = func(ctx context.Context, c *Cluster, n NodePlan) error { return c.deleteNode(ctx, n) }
 	}
-	if err := drainNode(ctx, c, n); err != nil {
+	if err := leave(ctx, c, n); err != nil {
 		return err
 	}
 	c.Plan.Nodes = slices.DeleteFunc(slices.Clone(c.Plan.Nodes), func(o NodePlan) bool { return o.Name == n.Name })
@@ -95,7 +129,8 @@ func startAPIServerAgain(ctx context.Context, c *Cluster, _ NodePlan) error {
 	if err := c.waitFor(ctx, "kube-apiserver", c.apiReady); err != nil {
 		return err
 	}
-	return paging.Poll(ctx, startWithin, func(ctx context.Context) error {
+	// client-go waits for up to a minute between two attempts.
+	return paging.Poll(ctx, 2*time.Minute, func(ctx context.Context) error {
 		away, err := c.monitor().Query(ctx, `podnet_kubernetes_api_up == 0`)
 		if err != nil {
 			return err

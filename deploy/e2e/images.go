@@ -25,7 +25,7 @@ func (c *Cluster) writeImages(ctx context.Context) error {
 		return err
 	}
 	return c.command(ctx, "go", "run", "./deploy/image", "--platform=linux/"+runtime.GOARCH,
-		"--name="+productImage, "--version="+productTag, "--output="+c.path("images", "podnet_exporter.tar"))
+		"--name="+productImage, "--release="+productTag, "--output="+c.path("images", "podnet_exporter.tar"))
 }
 
 // The name of podnet_exporter's image in the cluster.

@@ -12,7 +12,7 @@ import (
 
 // execOn runs a program on a node for the person at the terminal.
 func (c *Cluster) execOn(node string, argv []string) error {
-	n, err := c.Plan.Node(node)
+	n, err := c.anyNode(node)
 	if err != nil {
 		return err
 	}

@@ -101,7 +101,7 @@ func nodeCommands(app *kingpin.Application, c *Cluster, commands map[string]func
 		cmd := app.Command(name, "What a node runs.").Hidden()
 		node := cmd.Arg("node", "Its name.").Required().String()
 		commands[cmd.FullCommand()] = func(context.Context) error {
-			n, err := c.Plan.Node(*node)
+			n, err := c.anyNode(*node)
 			if err != nil {
 				return err
 			}

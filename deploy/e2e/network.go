@@ -168,7 +168,7 @@ func ipNet(p netip.Prefix) *net.IPNet {
 	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }
 
-// unplug removes the pair of devices between a node and the LAN.
+// unplug removes the pair of devices between a node and the LAN, if it is there.
 func (c *Cluster) unplug(n NodePlan) error {
 	lan, err := netspace.Netlink(c.Plan.Control.Netns)
 	if err != nil {
@@ -176,6 +176,9 @@ func (c *Cluster) unplug(n NodePlan) error {
 	}
 	defer lan.Close()
 	port, err := lan.LinkByName(n.Name)
+	if errors.As(err, &netlink.LinkNotFoundError{}) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("port %s of the LAN: %w", n.Name, err)
 	}
