@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"sync"
@@ -20,7 +21,7 @@ type hopNames struct {
 	now     func() time.Time
 
 	mu     sync.Mutex
-	names  map[netip.Addr]string
+	mesh   discovery.Snapshot
 	self   string
 	peers  []discovery.Node // that paths lead to
 	expiry time.Time        // of the following two
@@ -76,46 +77,47 @@ func (h *hopNames) close() {
 // set takes the names of the mesh: nodes, endpoint pods, and routers. peers are
 // the nodes that paths lead to.
 func (h *hopNames) set(s discovery.Snapshot, self string, peers []discovery.Node) {
-	names := make(map[netip.Addr]string)
-	for _, r := range s.Routers {
-		for _, addr := range r.Addresses {
-			names[addr] = r.Name
-		}
-	}
-	for _, n := range s.Nodes {
-		for _, addr := range n.Addresses {
-			names[addr] = n.Name
-		}
-		for _, addr := range n.Endpoint.Addresses {
-			names[addr] = n.Endpoint.Namespace + "/" + n.Endpoint.Name
-		}
-	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.names, h.self, h.peers, h.expiry = names, self, peers, time.Time{}
+	h.mesh, h.self, h.peers, h.expiry = s, self, peers, time.Time{}
 }
 
 // name returns the name of an address, or the address itself.
 func (h *hopNames) name(addr netip.Addr) string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if name, ok := h.names[addr]; ok {
-		return name
-	}
-	if h.network == nil {
-		return addr.String()
-	}
 	if now := h.now(); !now.Before(h.expiry) {
 		h.expiry, h.found, h.ways = now.Add(wayMaxAge), make(map[netip.Addr]string), podWays(h.network, h.self, h.peers)
 	}
 	name, ok := h.found[addr]
 	if !ok {
-		if name = h.part(addr); name == "" {
-			name = addr.String()
+		if name = h.listed(addr); name == "" {
+			name = h.part(addr)
 		}
+		name = cmp.Or(name, addr.String())
 		h.found[addr] = name
 	}
 	return name
+}
+
+// listed returns whose address it is by the mesh, "" if nobody's. Paths have
+// few hops and a mesh has many addresses: it is searched for those that are
+// asked for.
+func (h *hopNames) listed(addr netip.Addr) string {
+	for _, n := range h.mesh.Nodes {
+		if slices.Contains(n.Endpoint.Addresses, addr) {
+			return n.Endpoint.Namespace + "/" + n.Endpoint.Name
+		}
+		if slices.Contains(n.Addresses, addr) {
+			return n.Name
+		}
+	}
+	for _, r := range h.mesh.Routers {
+		if slices.Contains(r.Addresses, addr) {
+			return r.Name
+		}
+	}
+	return ""
 }
 
 // part returns of which node the address is a part, and which; "" if of none.
@@ -125,6 +127,9 @@ func (h *hopNames) name(addr netip.Addr) string {
 // range, and so the hop is on the node whose endpoint the same entry leads to,
 // if that is one node only: a default route says nothing.
 func (h *hopNames) part(addr netip.Addr) string {
+	if h.network == nil {
+		return ""
+	}
 	w, ok := h.network.Way(addr)
 	switch {
 	case !ok:
@@ -153,7 +158,7 @@ func (h *hopNames) part(addr netip.Addr) string {
 func podWays(network nodeNetwork, self string, peers []discovery.Node) []podWay {
 	var ways []podWay
 	for _, n := range peers {
-		if n.Name == self {
+		if n.Name == self || network == nil {
 			continue
 		}
 		for _, addr := range n.Endpoint.Addresses {

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"testing"
 
+	"github.com/podnet-exporter/podnet_exporter/exporter/discovery"
 	"github.com/podnet-exporter/podnet_exporter/probers"
 )
 
@@ -40,11 +41,16 @@ func fabric(t *testing.T, loses map[string]bool) probers.PathReport {
 }
 
 func TestLossHops(t *testing.T) {
-	names := hopNames{names: map[netip.Addr]string{
-		netip.MustParseAddr("10.0.0.2"): "tor2", netip.MustParseAddr("10.0.1.1"): "spine1",
-		netip.MustParseAddr("10.0.2.1"): "spine2", netip.MustParseAddr("10.0.1.9"): "tor1", netip.MustParseAddr("10.0.2.9"): "tor1",
-		netip.MustParseAddr("172.20.1.11"): "n1",
-	}}
+	names := newHopNames(nil)
+	names.set(discovery.Snapshot{
+		Nodes: []discovery.Node{{Name: "n1", Addresses: []netip.Addr{netip.MustParseAddr("172.20.1.11")}}},
+		Routers: []discovery.Router{
+			{Name: "tor2", Addresses: []netip.Addr{netip.MustParseAddr("10.0.0.2")}},
+			{Name: "spine1", Addresses: []netip.Addr{netip.MustParseAddr("10.0.1.1")}},
+			{Name: "spine2", Addresses: []netip.Addr{netip.MustParseAddr("10.0.2.1")}},
+			{Name: "tor1", Addresses: []netip.Addr{netip.MustParseAddr("10.0.1.9"), netip.MustParseAddr("10.0.2.9")}},
+		},
+	}, "", nil)
 	tests := []struct {
 		name  string
 		loses map[string]bool

@@ -77,7 +77,8 @@ func trimEndpoint(from *discoveryv1.Endpoint) (endpoint, error) {
 		e.zone = intern(*from.Zone)
 	}
 	if ref := from.TargetRef; ref != nil && ref.Kind == "Pod" {
-		e.namespace, e.name, e.uid = intern(ref.Namespace), intern(ref.Name), intern(string(ref.UID))
+		// No other node has the same: nothing is won by interning them.
+		e.namespace, e.name, e.uid = intern(ref.Namespace), ref.Name, string(ref.UID)
 	}
 	return e, nil
 }
