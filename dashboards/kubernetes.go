@@ -145,10 +145,13 @@ func discoveryPanels() []Panel {
 		},
 		{
 			Title: "Nodes that probe a node", Kind: Lines, Width: 12, Height: 8,
-			Shows:   "How many others probe each of the fifteen nodes that are probed by the fewest.",
+			Shows:   "How many others probe each of the fifteen nodes that are probed by the fewest: of those that report it to Prometheus, and as the node's own responder saw them.",
 			Healthy: "8 or more, or all others in a small cluster; a node that joins is there within a minute.", Sick: "fewer: votes about that node rest on few peers. None: nobody would notice that it is down.",
-			Alerts:  []string{"PodNetNotCovered"},
-			Queries: []Query{{Expr: `bottomk(15, max by (peer_node) (podnet:voters:count))`, Legend: "{{peer_node}}"}},
+			Alerts: []string{"PodNetNotCovered"},
+			Queries: []Query{
+				{Expr: `bottomk(15, max by (peer_node) (podnet:voters:count))`, Legend: "{{peer_node}}, by those who report"},
+				{Expr: `bottomk(15, max by (node) (podnet_coverage_probed_by))`, Legend: "{{node}}, as its responder saw"},
+			},
 		},
 		{
 			Title: "Nodes that are visited in turn", Kind: Lines, Width: 12, Height: 8,
