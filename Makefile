@@ -52,7 +52,7 @@ test: build tools ## unit tests, rule tests, and faults in the lab (root, withou
 test-integration: build tools ## the lab's part of `make test`
 	@.ci/test lab -- $(FAULTS)
 
-test-deploy: bin/helm bin/kustomize ## the Helm chart and kustomize's base: rendered, checked, compared
+test-deploy: bin/helm bin/kustomize bin/kubernetes/manifests bin/operator-manifests ## the Helm chart and kustomize's base: rendered, checked, compared
 	@.ci/test deploy
 
 faults: build tools ## every fault of the lab
@@ -118,6 +118,12 @@ bin/golangci-lint: tools/golangci-lint/go.mod
 
 bin/helm: tools/helm/go.mod
 	@tools/build $@ tools/helm helm.sh/helm/v4/cmd/helm
+
+bin/kubernetes/manifests: tools/kubernetes/go.mod tools/kubernetes/manifests/main.go
+	@tools/build $@ tools/kubernetes ./manifests
+
+bin/operator-manifests: tools/operator/go.mod tools/operator/main.go
+	@tools/build $@ tools/operator .
 
 bin/kustomize: tools/kustomize/go.mod
 	@tools/build $@ tools/kustomize sigs.k8s.io/kustomize/kustomize/v5

@@ -1,6 +1,8 @@
 package helm_test
 
 import (
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -19,7 +21,7 @@ var everything = []string{
 	"--set", "agent.appArmorProfile.type=Unconfined,agent.seLinuxOptions.type=spc_t,commonLabels.team=net",
 	"--set", "agent.extraEnv[0].name=GOMEMLIMIT,agent.extraEnv[0].value=100MiB,dashboards.annotations.grafana_folder=Network",
 	"--set", "podMonitor.basicAuth.username.name=web,podMonitor.basicAuth.username.key=user",
-	"--set", "config.probes.icmp.interval=500ms,config.probes.icmp.timeout=400ms,config.mesh.peers=8",
+	"--set", "podMonitor.nativeHistograms=true,config.probes.icmp.interval=500ms,config.probes.icmp.timeout=400ms,config.mesh.peers=8",
 }
 
 func TestLintFindsNothing(t *testing.T) {
@@ -75,6 +77,46 @@ func TestEveryObjectIsOneThatTheAPITakes(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestAPIServerAndOperatorTakeEveryObject has their own code judge the objects:
+// decoded strictly, defaults set, validated; the endpoint held against the pod
+// security standard "restricted".
+func TestAPIServerAndOperatorTakeEveryObject(t *testing.T) {
+	for name, flags := range map[string][]string{
+		"defaults":      {operator},
+		"everything on": everything,
+	} {
+		t.Run(name, func(t *testing.T) {
+			text, err := command(t, "helm", append([]string{"template", "podnet", chart, "--namespace", namespace}, flags...)...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			judge(t, text, len(parse(t, text)))
+		})
+	}
+	t.Run("kustomize's base", func(t *testing.T) {
+		text := build(t, filepath.Join(kustomize, "base"))
+		judge(t, text, len(parse(t, text)))
+	})
+}
+
+// judge fails unless every object of a text passes one of the two programs.
+func judge(t *testing.T, text string, objects int) {
+	t.Helper()
+	passed := 0
+	for _, program := range []string{filepath.Join("kubernetes", "manifests"), "operator-manifests"} {
+		cmd := exec.CommandContext(t.Context(), tool(t, program))
+		cmd.Stdin = strings.NewReader(text)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Errorf("%s: %v\n%s", program, err, out)
+		}
+		passed += strings.Count("\n"+string(out), "\nok ")
+	}
+	if passed != objects {
+		t.Errorf("%d of %d objects were judged good", passed, objects)
 	}
 }
 
