@@ -91,7 +91,7 @@ func makeCgroup(dir string) error {
 		return fmt.Errorf("cgroup: %w", err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "cpuset.cpus")); err != nil {
-		return nil //nolint:nilerr // not cpuset
+		return nil // not cpuset
 	}
 	for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
 		b, err := os.ReadFile(filepath.Join(filepath.Dir(dir), file))

@@ -80,7 +80,7 @@ func (c *Cluster) start(name, netnsName string, argv ...string) error {
 func (c *Cluster) stop(name string) error {
 	p, err := c.proc(name)
 	if err != nil {
-		return nil //nolint:nilerr // it does not run
+		return nil // it does not run
 	}
 	if err := p.End(); err != nil {
 		return err

@@ -26,19 +26,14 @@ func chartValues() object {
 	}
 }
 
-// install installs podnet_exporter from its chart, as a user does, and returns
-// once all its pods run.
+// install installs podnet_exporter from its chart, as a user does.
 func (c *Cluster) install(ctx context.Context) error {
 	values := c.path("values.yaml")
 	if err := writeYAML(values, chartValues()); err != nil {
 		return err
 	}
-	err := c.helm(ctx, "upgrade", "--install", "podnet", c.Repo+"/deploy/helm/podnet-exporter",
+	return c.helm(ctx, "upgrade", "--install", "podnet", c.Repo+"/deploy/helm/podnet-exporter",
 		"--namespace="+namespace, "--create-namespace", "--values="+values)
-	if err != nil {
-		return err
-	}
-	return c.rolledOut(ctx)
 }
 
 // rolledOut waits until the pods of both DaemonSets are those of the last

@@ -119,7 +119,7 @@ func (c *Cluster) enterNode(n NodePlan) error {
 	if err := unix.Unshare(unix.CLONE_NEWCGROUP); err != nil {
 		return fmt.Errorf("cgroup namespace: %w", err)
 	}
-	return fmt.Errorf("exec: %w", unix.Exec("/proc/self/exe", c.selfArgv(os.Args[0], bootCommand, n), os.Environ()))
+	return fmt.Errorf("exec: %w", unix.Exec(os.Args[0], c.selfArgv(os.Args[0], bootCommand, n), os.Environ()))
 }
 
 // selfArgv calls this program with a hidden command.
@@ -164,7 +164,7 @@ func passThrough(cmd *exec.Cmd) error {
 }
 
 func asExit(err error) error {
-	if exit, ok := err.(*exec.ExitError); ok { //nolint:errorlint // Run wraps nothing
+	if exit, ok := err.(*exec.ExitError); ok { // Run wraps nothing
 		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 			return exitStatus(128 + int(status.Signal()))
 		}

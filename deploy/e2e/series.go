@@ -55,6 +55,7 @@ func (c *Cluster) podsAreKnown(ctx context.Context) error {
 		{`podnet_network_namespace_info{pod!=""}`, all},
 		{`podnet_interface_up{device="eth0", namespace="podnet", pod=~"podnet-endpoint-.*"}`, endpoints},
 		{`podnet_sockets_listening{protocol="tcp", port="9798", namespace="podnet"}`, endpoints},
+		{`podnet_conntrack_entries{network_namespace!="node"}`, all},
 	} {
 		got, err := c.monitor().Query(ctx, s.expr)
 		if err != nil {
@@ -62,7 +63,7 @@ func (c *Cluster) podsAreKnown(ctx context.Context) error {
 		}
 		have := map[string]bool{}
 		for _, sample := range got {
-			have[sample.Labels["node"]+" "+sample.Labels["namespace"]+"/"+sample.Labels["pod"]] = true
+			have[sample.Labels["node"]+" "+podOf(sample)] = true
 		}
 		if !maps.Equal(have, s.want) {
 			errs = append(errs, fmt.Errorf("%s is of %v, not of %v", s.expr,
@@ -70,6 +71,14 @@ func (c *Cluster) podsAreKnown(ctx context.Context) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// podOf returns the pod that a sample is of, NAMESPACE/POD.
+func podOf(s paging.Sample) string {
+	if both, ok := s.Labels["network_namespace"]; ok {
+		return both
+	}
+	return s.Labels["namespace"] + "/" + s.Labels["pod"]
 }
 
 // podsByNode returns "NODE NAMESPACE/POD" for the endpoint pods, and for all

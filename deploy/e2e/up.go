@@ -23,32 +23,38 @@ func (c *Cluster) up(ctx context.Context, bare bool) error {
 	if _, err := c.remove(); err != nil {
 		return fmt.Errorf("remove what is left of an earlier cluster: %w", err)
 	}
-	if err := c.prepare(ctx); err != nil {
+	if err := c.prepare(); err != nil {
 		return err
 	}
-	c.say(start, "certificates and images are made")
-	if err := c.makeLAN(); err != nil {
-		return err
-	}
-	if err := c.startControlPlane(ctx); err != nil {
+	images := make(chan error, 1)
+	go func() { images <- c.writeImages(ctx) }()
+	if err := errors.Join(c.makeControlPlane(ctx), <-images); err != nil {
 		return err
 	}
 	c.say(start, "the control plane serves")
-	if err := c.join(ctx, c.Plan.Nodes...); err != nil {
+	products := make(chan error, 1)
+	go func() { products <- c.installAll(ctx, bare) }()
+	if err := errors.Join(c.join(ctx, c.Plan.Nodes...), <-products); err != nil {
 		return err
 	}
 	c.say(start, fmt.Sprintf("%d nodes are ready", len(c.Plan.Nodes)))
 	if bare {
 		return nil
 	}
-	if err := c.startMonitoring(ctx); err != nil {
+	if err := c.rolledOut(ctx); err != nil {
 		return err
 	}
-	if err := c.install(ctx); err != nil {
-		return err
-	}
-	c.say(start, "podnet_exporter is installed")
+	c.say(start, "podnet_exporter runs on each")
 	return nil
+}
+
+// installAll installs podnet_exporter and what watches it, which needs no node
+// yet, unless nothing is to be installed.
+func (c *Cluster) installAll(ctx context.Context, bare bool) error {
+	if bare {
+		return nil
+	}
+	return errors.Join(c.startMonitoring(ctx), c.install(ctx))
 }
 
 // say prints what has come about, and how long after the start.
@@ -56,10 +62,18 @@ func (c *Cluster) say(start time.Time, what string) {
 	fmt.Fprintf(c.Out, "%5.1f s  %s\n", time.Since(start).Seconds(), what)
 }
 
-// prepare writes everything that the cluster's programs read. The state is
+// makeControlPlane makes the LAN and starts the control plane.
+func (c *Cluster) makeControlPlane(ctx context.Context) error {
+	if err := c.makeLAN(); err != nil {
+		return err
+	}
+	return c.startControlPlane(ctx)
+}
+
+// prepare writes what the control plane and the nodes read. The state is
 // written before anything is made: a crash from there on leaves a cluster that
 // down knows.
-func (c *Cluster) prepare(ctx context.Context) error {
+func (c *Cluster) prepare() error {
 	for _, dir := range []string{"", "log", "pki", "nodes", "images"} {
 		if err := os.MkdirAll(c.path(dir), 0o755); err != nil {
 			return fmt.Errorf("state directory: %w", err)
@@ -68,10 +82,7 @@ func (c *Cluster) prepare(ctx context.Context) error {
 	if err := c.changeState(func(*State) {}); err != nil {
 		return err
 	}
-	if err := c.writePKI(); err != nil {
-		return err
-	}
-	return c.writeImages(ctx)
+	return c.writePKI()
 }
 
 // join adds nodes side by side, and returns once they are ready.
