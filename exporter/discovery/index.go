@@ -97,6 +97,7 @@ func (x *index) add(in *slice, at *endpoint) {
 		x.nodes[at.node] = e
 		x.sorted = nil
 	}
+	e.share(at)
 	e.records = append(e.records, record{in, at})
 	x.dirty[e] = true
 }
@@ -107,10 +108,23 @@ func (x *index) remove(in *slice, at *endpoint) {
 	x.dirty[e] = true
 }
 
+// share has an endpoint hold the strings that the node's other endpoints hold:
+// its own can go.
+func (e *entry) share(at *endpoint) {
+	at.node = e.node.Name
+	for _, r := range e.records {
+		if r.at.uid == at.uid {
+			at.name, at.uid = r.at.name, r.at.uid
+			return
+		}
+	}
+}
+
 // renew lets go of the old version of a slice. Most of its endpoints are what
 // they were.
 func (x *index) renew(old *endpoint, now record) {
 	e := x.nodes[old.node]
+	e.share(now.at)
 	for i := range e.records {
 		if e.records[i].at == old {
 			e.records[i] = now

@@ -13,7 +13,7 @@ import (
 )
 
 // slice is what is kept of an EndpointSlice: about a tenth of what the API
-// sends. It is not changed once it was made.
+// sends. It belongs to the index once it was put there.
 type slice struct {
 	metav1.ObjectMeta // namespace, name and resource version only
 
@@ -69,7 +69,7 @@ func trimEndpoint(from *discoveryv1.Endpoint) (endpoint, error) {
 		return endpoint{}, fmt.Errorf("discovery: %w", err)
 	}
 	e := endpoint{
-		node: intern(*from.NodeName), addr: addr.Unmap(),
+		node: *from.NodeName, addr: addr.Unmap(),
 		ready:       from.Conditions.Ready == nil || *from.Conditions.Ready,
 		terminating: from.Conditions.Terminating != nil && *from.Conditions.Terminating,
 	}
@@ -77,7 +77,6 @@ func trimEndpoint(from *discoveryv1.Endpoint) (endpoint, error) {
 		e.zone = intern(*from.Zone)
 	}
 	if ref := from.TargetRef; ref != nil && ref.Kind == "Pod" {
-		// No other node has the same: nothing is won by interning them.
 		e.namespace, e.name, e.uid = intern(ref.Namespace), ref.Name, string(ref.UID)
 	}
 	return e, nil
@@ -88,7 +87,9 @@ func key(from metav1.ObjectMeta) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Namespace: intern(from.Namespace), Name: from.Name, ResourceVersion: from.ResourceVersion}
 }
 
-// intern returns s, held in memory once however many hold it.
+// intern returns s, held in memory once however many hold it: for what many
+// nodes have in common. What a node's own slices have in common is shared by
+// the index, at a lower price.
 func intern(s string) string { return unique.Make(s).Value() }
 
 func compareEndpoints(a, b endpoint) int {
