@@ -115,7 +115,7 @@ func nodePanels() []Panel {
 			Shows:   "Endpoint pods of the chosen nodes by state, and why a container of them waits.",
 			Healthy: "all running.", Sick: "starting with ContainerCreating: no network, see above. ImagePullBackOff, CrashLoopBackOff: the image or the process. missing: the DaemonSet makes none for the node.",
 			Alerts:  []string{"PodNetEndpointNotRunning"},
-			Queries: []Query{{Expr: "count by (state, reason) (podnet_kubernetes_endpoint_pod_state{" + byNode + "})", Legend: "{{state}} {{reason}}"}},
+			Queries: []Query{{Expr: `count by (state) (label_join(podnet_kubernetes_endpoint_pod_state{` + byNode + `}, "state", " ", "state", "reason"))`, Legend: "{{state}}"}},
 		},
 	}
 }
