@@ -25,7 +25,7 @@ KUBERNETES := $(addprefix bin/kubernetes/,kube-apiserver kube-controller-manager
 CNI        := $(addprefix bin/cni/,bridge host-local loopback portmap)
 E2E_TOOLS  := $(KUBERNETES) $(CNI) bin/etcd bin/prometheus-kubernetes bin/alertmanager bin/helm
 
-.PHONY: help demo build image test test-integration test-deploy lint generate generate-check bench simulate faults fuzz compat clean tools e2e e2e-up e2e-down e2e-tools
+.PHONY: help demo build image test test-integration test-deploy lint generate generate-check bench simulate faults fuzz compat clean tools e2e e2e-up e2e-down e2e-tools scale
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' Makefile
@@ -97,6 +97,9 @@ e2e-up: build e2e-tools ## that cluster with podnet_exporter in it, to look at
 
 e2e-down: ## remove it
 	@go run ./deploy/e2e down
+
+scale: build bin/etcd bin/kubernetes/kube-apiserver ## what the agent takes in a cluster of 5,000 nodes (root, 8 minutes)
+	@go run ./deploy/scale
 
 e2e-tools: $(E2E_TOOLS) ## what it is made of, into ./bin (10 minutes the first time)
 	@command -v containerd >/dev/null && command -v runc >/dev/null && command -v iptables >/dev/null || \

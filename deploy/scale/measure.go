@@ -1,0 +1,279 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// clockTick is the unit of CPU times in /proc, in hertz; it is the same on
+// every architecture that Linux has today.
+const clockTick = 100
+
+// sample is what the agent has used at one moment.
+type sample struct {
+	at         time.Time
+	cpu        time.Duration
+	memory     memory
+	down, up   int64
+	writes     int64
+	series     float64
+	probesSent float64
+}
+
+// measure makes the cluster, runs the agent in it, and prints what it uses.
+func (o options) measure(ctx context.Context) error {
+	c := &children{dir: o.Dir}
+	defer c.stop()
+	m, p, err := o.cluster(ctx, c)
+	if err != nil {
+		return err
+	}
+	remove, err := o.startPod(ctx, c, m.endpointUID())
+	if err != nil {
+		return err
+	}
+	defer remove()
+	defer c.stop() // before its group can be removed
+	pid, err := o.startAgent(ctx, c)
+	if err != nil {
+		return err
+	}
+	take := func() (sample, error) { return o.take(ctx, c, pid, m, p) }
+
+	group, churning := errgroup.WithContext(ctx)
+	churning, stop := context.WithCancel(churning)
+	group.Go(func() error { return m.churn(churning, o.Churn*float64(o.Nodes)) })
+	var first, last sample
+	group.Go(func() error {
+		defer stop()
+		if first, err = wait(churning, o.Settle, take); err != nil {
+			return err
+		}
+		last, err = wait(churning, o.For, take)
+		return err
+	})
+	if err := group.Wait(); err != nil {
+		return fmt.Errorf("%w\nthe agent's log:\n%s", err, c.log("agent"))
+	}
+	o.print(os.Stdout, first, last, len(m.slices), p)
+	return nil
+}
+
+// cluster starts the API server and fills it.
+func (o options) cluster(ctx context.Context, c *children) (*mesh, *proxy, error) {
+	if err := localise(); err != nil {
+		return nil, nil, err
+	}
+	if err := o.startAPI(c); err != nil {
+		return nil, nil, err
+	}
+	p, err := newProxy()
+	if err != nil {
+		return nil, nil, err
+	}
+	api, err := newAPI()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := until(ctx, "API server", func() error { return api.ready(ctx) }); err != nil {
+		return nil, nil, fmt.Errorf("%w\nits log:\n%s", err, c.log("kube-apiserver"))
+	}
+	families := []bool{false, true}
+	if o.SingleIPv4 {
+		families = families[:1]
+	}
+	m := &mesh{api: api, nodes: o.Nodes}
+	return m, p, m.fill(ctx, families)
+}
+
+// startPod starts the measured node's endpoint.
+func (o options) startPod(ctx context.Context, c *children, uid string) (remove func(), err error) {
+	pod, err := c.start(podCommand, "/proc/self/exe", podCommand, o.path("key"))
+	if err != nil {
+		return nil, err
+	}
+	if err := plug(pod.Process.Pid); err != nil {
+		return nil, err
+	}
+	return putInCgroup(pod.Process.Pid, uid)
+}
+
+// startAgent starts the agent with the default configuration, but without a
+// responder: the other nodes' answers come from its port.
+func (o options) startAgent(ctx context.Context, c *children) (pid int, err error) {
+	key, err := os.ReadFile(o.path("key"))
+	if err != nil {
+		return 0, err
+	}
+	if err := answer([]byte(strings.TrimSpace(string(key)))); err != nil {
+		return 0, err
+	}
+	text := fmt.Sprintf("node: %s\ndiscovery: {kubernetes: {namespace: %s, kubeconfig: kubeconfig}}\nresponder: {enabled: false, key_file: key}\n", nodeName(0), namespace)
+	if o.NoProbes {
+		text += "probes: {icmp: {enabled: false}, tcp: {enabled: false}, udp: {enabled: false}, path: {enabled: false}, pmtu: {enabled: false}}\n"
+	}
+	if err := os.WriteFile(o.path("agent.yaml"), []byte(text), 0o600); err != nil {
+		return 0, err
+	}
+	cmd, err := c.start("agent", o.Repo+"/podnet_exporter", "run", "--config.file="+o.path("agent.yaml"), "--web.listen-address="+agentAddr)
+	if err != nil {
+		return 0, err
+	}
+	err = until(ctx, "agent", func() error {
+		page, err := scrape(ctx)
+		if err == nil && page.sum("podnet_peers") < float64(o.Nodes-1) {
+			err = errors.New("it does not know the mesh")
+		}
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("%w\nits log:\n%s", err, c.log("agent"))
+	}
+	return cmd.Process.Pid, nil
+}
+
+// wait takes samples as often as a Prometheus scrapes, and returns the last.
+func wait(ctx context.Context, d time.Duration, take func() (sample, error)) (s sample, err error) {
+	ticker := time.NewTicker(15 * time.Second)
+	defer ticker.Stop()
+	end := time.After(d)
+	for {
+		select {
+		case <-ctx.Done():
+			return s, context.Cause(ctx)
+		case <-end:
+			return take()
+		case <-ticker.C:
+			if s, err = take(); err != nil {
+				return s, err
+			}
+		}
+	}
+}
+
+func (o options) take(ctx context.Context, c *children, pid int, m *mesh, p *proxy) (s sample, err error) {
+	page, err := scrape(ctx)
+	if err != nil {
+		return s, err
+	}
+	s = sample{
+		at: time.Now(), down: p.down.Load(), up: p.up.Load(), writes: m.writes.Load(),
+		series: page.sum("podnet_series"), probesSent: page.sum("podnet_probe_sent_total"),
+	}
+	if s.cpu, err = cpuTime(pid); err != nil {
+		return s, err
+	}
+	s.memory, err = memoryOf(pid)
+	return s, err
+}
+
+// page is what the agent exports, line by line.
+type page []string
+
+func scrape(ctx context.Context) (page, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+agentAddr+"/metrics", nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	return strings.Split(string(data), "\n"), err
+}
+
+// sum returns the sum of the series whose lines begin with the name.
+func (p page) sum(name string) (sum float64) {
+	for _, line := range p {
+		if !strings.HasPrefix(line, name) {
+			continue
+		}
+		if v, err := strconv.ParseFloat(line[strings.LastIndexByte(line, ' ')+1:], 64); err == nil {
+			sum += v
+		}
+	}
+	return sum
+}
+
+// cpuTime returns the CPU time of a process, user and system.
+//
+// Source: proc_pid_stat(5), fields 14 and 15.
+func cpuTime(pid int) (time.Duration, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	fields := strings.Fields(string(data[strings.LastIndexByte(string(data), ')')+1:]))
+	if len(fields) < 13 {
+		return 0, fmt.Errorf("/proc/%d/stat: %q", pid, data)
+	}
+	user, userErr := strconv.ParseInt(fields[11], 10, 64)
+	system, systemErr := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * time.Second / clockTick, errors.Join(userErr, systemErr)
+}
+
+// memory is the resident memory of a process in bytes.
+type memory struct {
+	now, peak int64
+	own, file int64 // of now: its data, and pages of its program file, which the kernel can drop
+}
+
+// memoryOf returns the memory of a process.
+//
+// Source: proc_pid_status(5), in kB.
+func memoryOf(pid int) (m memory, err error) {
+	f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return m, err
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		name, value, _ := strings.Cut(lines.Text(), ":")
+		to := map[string]*int64{"VmRSS": &m.now, "VmHWM": &m.peak, "RssAnon": &m.own, "RssFile": &m.file}[name]
+		if to == nil {
+			continue
+		}
+		kb, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
+		if err != nil {
+			return m, err
+		}
+		*to = kb * 1024
+	}
+	return m, lines.Err()
+}
+
+func (o options) print(w io.Writer, first, last sample, slices int, p *proxy) {
+	over := last.at.Sub(first.at)
+	families := "IPv4 and IPv6"
+	if o.SingleIPv4 {
+		families = "IPv4"
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	defer t.Flush()
+	row := func(name, format string, args ...any) { fmt.Fprintf(t, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
+	row("cluster", "%d nodes, %s, %d EndpointSlices, %.3g %% of the nodes replaced in a minute", o.Nodes, families, slices, 100*o.Churn)
+	row("measured", "%s after %s, scraped every 15 s", over.Round(time.Second), o.Settle)
+	row("resident memory", "%.1f MB (%.1f MB data, %.1f MB program), at most %.1f MB", mb(last.memory.now), mb(last.memory.own), mb(last.memory.file), mb(last.memory.peak))
+	row("CPU", "%.2f %% of a core", 100*(last.cpu-first.cpu).Seconds()/over.Seconds())
+	row("series", "%.0f", last.series)
+	row("probes", "%.0f per second", (last.probesSent-first.probesSent)/over.Seconds())
+	row("changes", "%.1f slices written per second", float64(last.writes-first.writes)/over.Seconds())
+	row("watch", "%.1f kB/s to the agent, %.2f kB/s from it; %.2f MB until the first sample; %d connections",
+		float64(last.down-first.down)/1e3/over.Seconds(), float64(last.up-first.up)/1e3/over.Seconds(), mb(first.down), p.conns.Load())
+}
+
+func mb(bytes int64) float64 { return float64(bytes) / 1e6 }
