@@ -16,6 +16,7 @@ type check struct {
 	node      string        // that it is done to
 	cause     string        // that is paged; "" if nobody may be
 	within    time.Duration // of the page, or how long nobody may be paged; 0 is the usual
+	hold      time.Duration // of the page while the fault is there; 0 is the usual
 	mustSee   string        // PromQL that must have a result meanwhile, with NODE for the node
 
 	inject, clear func(context.Context, *Cluster, NodePlan) error
@@ -48,6 +49,13 @@ func faultChecks() []check {
 			id: "not-listening", title: "the process of the endpoint pod ends whenever it is started",
 			node: "node2", cause: "not_listening",
 			inject: crashEndpoint, clear: replaceEndpoint,
+		},
+		{
+			// Kubernetes finds a node NotReady after 40 s, and its pods with
+			// it: that must not take the page back.
+			id: "node-down", title: "the node is powered off, and nobody told Kubernetes",
+			node: "node3", cause: "node_unreachable", hold: time.Minute,
+			inject: cutPower, clear: joinAgain,
 		},
 		{
 			id: "cni-failing", title: "the CNI plugin returns an error, and a pod is to start",
@@ -108,7 +116,7 @@ func (c *Cluster) trial(k check) (paging.Trial, error) {
 	}
 	t := paging.Trial{
 		ID:      k.id,
-		Want:    paging.Expectation{Cause: k.cause, Node: n.Name, Within: k.within},
+		Want:    paging.Expectation{Cause: k.cause, Node: n.Name, Within: k.within, Hold: k.hold},
 		MustSee: strings.ReplaceAll(k.mustSee, "NODE", n.Name),
 		Inject:  func(ctx context.Context) error { return k.inject(ctx, c, n) },
 		Clear:   func(ctx context.Context) error { return k.clear(ctx, c, n) },
@@ -147,7 +155,7 @@ func checksOf(ids []string) ([]check, error) {
 			}
 		}
 		if len(found) == before {
-			return nil, fmt.Errorf("no check %q; there are %s and %s", id, seriesCheck, strings.Join(known, ", "))
+			return nil, fmt.Errorf("no check %q; there are %s, %s and %s", id, seriesCheck, permissionsCheck, strings.Join(known, ", "))
 		}
 	}
 	return found, nil

@@ -20,6 +20,8 @@ type Cluster struct {
 	Repo     string    // folder of the module, where bin/ is
 	Out      io.Writer // progress for people
 
+	Artifacts string // folder for what was seen when a check fails; "" is one in StateDir
+
 	prefix string  // of namespaces and cgroups, from the command line
 	asked  Options // of the command line, for a cluster that is made
 

@@ -90,7 +90,10 @@ func (c *Cluster) powerOff(n NodePlan) error {
 	return os.RemoveAll(c.nodePath(n))
 }
 
-// joinAgain brings a node back that was deleted, and waits until podnet_exporter
+// cutPower powers a node off that is in service.
+func cutPower(_ context.Context, c *Cluster, n NodePlan) error { return c.powerOff(n) }
+
+// joinAgain brings a node back that was powered off, and waits until podnet_exporter
 // runs on it.
 func joinAgain(ctx context.Context, c *Cluster, n NodePlan) error {
 	if err := c.join(ctx, n); err != nil {

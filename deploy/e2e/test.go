@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,8 @@ func testCommands(app *kingpin.Application, c *Cluster, commands map[string]func
 		"alone, and goes. Makes a cluster if none is up, and then removes it. Exit code 1 if anything failed.")
 	output := test.Flag("output", "How results are printed.").Default("table").Enum("table", "json")
 	keep := test.Flag("keep", "Keep the cluster that was made for the test.").Bool()
+	test.Flag("artifacts", "Folder for alerts and verdicts of failed checks; default: artifacts/ in the state directory, which goes with the cluster.").
+		StringVar(&c.Artifacts)
 	ids := test.Arg("id", "Checks to try; default: all.").Strings()
 	commands[test.FullCommand()] = func(ctx context.Context) error {
 		print := func(rs []paging.Result) error { return paging.WriteTable(os.Stdout, rs) }
@@ -42,8 +45,10 @@ func testCommands(app *kingpin.Application, c *Cluster, commands map[string]func
 // test runs checks in a cluster and prints their results, also those that were
 // there before an error. A cluster that it made it removes.
 func (c *Cluster) test(ctx context.Context, ids []string, keep bool, print func([]paging.Result) error) (err error) {
-	series := len(ids) == 0 || slices.Contains(ids, seriesCheck)
-	others := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return id == seriesCheck })
+	looks := slices.DeleteFunc(c.looks(), func(l look) bool { return len(ids) > 0 && !slices.Contains(ids, l.id) })
+	others := slices.DeleteFunc(slices.Clone(ids), func(id string) bool {
+		return slices.ContainsFunc(looks, func(l look) bool { return l.id == id })
+	})
 	var rows []check
 	if len(ids) == 0 || len(others) > 0 {
 		if rows, err = checksOf(others); err != nil {
@@ -62,8 +67,8 @@ func (c *Cluster) test(ctx context.Context, ids []string, keep bool, print func(
 		return err
 	}
 	var results []paging.Result
-	if series {
-		results = append(results, c.checkSeries(ctx))
+	for _, l := range looks {
+		results = append(results, l.run(ctx))
 	}
 	more, err := c.tryAll(ctx, rows)
 	results = append(results, more...)
@@ -74,6 +79,16 @@ func (c *Cluster) test(ctx context.Context, ids []string, keep bool, print func(
 		return errTestsFailed
 	}
 	return nil
+}
+
+// look is a check of what the agents say, that nobody is paged for.
+type look struct {
+	id  string
+	run func(context.Context) paging.Result
+}
+
+func (c *Cluster) looks() []look {
+	return []look{{seriesCheck, c.checkSeries}, {permissionsCheck, c.checkPermissions}}
 }
 
 // covered waits until every node says of every other that its network is fine.
@@ -89,7 +104,7 @@ func (c *Cluster) covered(ctx context.Context) error {
 // tryAll runs checks in order. The error is ctx's, or that the cluster could
 // not be mended, which makes further checks pointless.
 func (c *Cluster) tryAll(ctx context.Context, rows []check) ([]paging.Result, error) {
-	runner := paging.Runner{Monitor: c.monitor(), Quiet: c.quiet, Artifacts: c.artifacts(), Progress: io.Discard}
+	runner := paging.Runner{Monitor: c.monitor(), Quiet: c.quiet, Artifacts: cmp.Or(c.Artifacts, c.path("artifacts")), Progress: io.Discard}
 	if paging.IsTerminal(os.Stderr) {
 		runner.Progress = os.Stderr
 	}
@@ -111,6 +126,3 @@ func (c *Cluster) tryAll(ctx context.Context, rows []check) ([]paging.Result, er
 	fmt.Fprint(runner.Progress, "\r\x1b[K")
 	return results, nil
 }
-
-// artifacts is the folder for what was seen when a check fails.
-func (c *Cluster) artifacts() string { return c.path("artifacts") }

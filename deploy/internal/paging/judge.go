@@ -26,9 +26,15 @@ type Expectation struct {
 	// Within is how long after the beginning of the injection the page may
 	// come, or how long is watched when nothing may page; 0 is a lab's usual.
 	Within time.Duration `json:"-"`
+
+	// Hold is how long the page must stay while the fault is there; 0 is a
+	// lab's usual.
+	Hold time.Duration `json:"-"`
 }
 
 func (e Expectation) within() time.Duration { return cmp.Or(e.Within, pageDeadline) }
+
+func (e Expectation) hold() time.Duration { return max(e.Hold, settleFor) }
 
 func (e Expectation) watch() time.Duration { return cmp.Or(e.Within, quietWatch) }
 

@@ -163,7 +163,7 @@ func (w *watch) broken(injected <-chan error, want Expectation) func() (bool, er
 		if !paged {
 			first = want.within()
 		}
-		return now >= first+settleFor, nil
+		return now >= first+want.hold(), nil
 	}
 }
 
