@@ -88,11 +88,11 @@ compat: ## mtr beside the real mtr 0.95, which this installs from Debian (root)
 	@command -v mtr >/dev/null || apt-get install -y --no-install-recommends mtr-tiny
 	@go test -tags compat -count=1 -run 'TestGoldenFiles|TestPathOnANetwork' ./exporter
 
-e2e: build e2e-tools ## a real Kubernetes of three nodes, and every check of it (root, Debian's containerd)
+e2e: e2e-tools ## a real Kubernetes of three nodes, and every check of it (root, Debian's containerd)
 	@go run ./deploy/e2e test
 	@go run ./deploy/e2e --proxy=nftables --ipv4-only test pod-series forward-drop not-listening
 
-e2e-up: build e2e-tools ## that cluster with podnet_exporter in it, to look at
+e2e-up: e2e-tools ## that cluster with podnet_exporter in it, to look at
 	@go run ./deploy/e2e up
 
 e2e-down: ## remove it
