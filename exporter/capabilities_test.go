@@ -266,7 +266,7 @@ func (a *limitedAgent) features() []string {
 		}
 	}
 	// Probes that have a round-trip time have worked.
-	for _, m := range families["podnet_mesh_rtt_seconds"].GetMetric() {
+	for _, m := range families["podnet_probe_rtt_seconds"].GetMetric() {
 		if probe := label(m, "probe"); m.GetHistogram().GetSampleCount() > 0 && slices.Contains([]string{"icmp", "tcp", "udp"}, probe) {
 			works["probe "+probe] = true
 		}
