@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -164,7 +165,7 @@ func passThrough(cmd *exec.Cmd) error {
 }
 
 func asExit(err error) error {
-	if exit, ok := err.(*exec.ExitError); ok { // Run wraps nothing
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 			return exitStatus(128 + int(status.Signal()))
 		}
