@@ -64,7 +64,10 @@ func (c *Cluster) plug(node *netlink.Handle, n NodePlan) error {
 		return err
 	}
 	defer netspace.Close(ns)
-	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "eth0"}, PeerName: n.Name, PeerNamespace: netlink.NsFd(ns)}
+	// A machine that is started again has its card as before: the others'
+	// neighbour entries hold.
+	card := net.HardwareAddr{0x02, 0xe2, 0xe0, 0, 0, byte(n.Index)}
+	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "eth0", HardwareAddr: card}, PeerName: n.Name, PeerNamespace: netlink.NsFd(ns)}
 	if err := node.LinkAdd(veth); err != nil {
 		return fmt.Errorf("add eth0: %w", err)
 	}
