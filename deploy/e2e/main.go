@@ -8,10 +8,11 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kingpin/v2"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/sources"
 )
 
 func main() {
@@ -127,7 +128,7 @@ func (c *Cluster) settle() error {
 		return fmt.Errorf("--nodes: %d is not between 1 and %d", c.asked.Nodes, maxNodes)
 	}
 	if c.Repo == "" {
-		c.Repo, err = findRepo()
+		c.Repo, err = sources.Find()
 	} else {
 		c.Repo, err = filepath.Abs(c.Repo)
 	}
@@ -140,21 +141,4 @@ func (c *Cluster) settle() error {
 		c.Plan = newPlan(s.Options)
 	}
 	return nil
-}
-
-// findRepo returns the nearest folder upwards that holds this module.
-func findRepo() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", fmt.Errorf("find sources: %w", err)
-	}
-	for start := dir; ; dir = filepath.Dir(dir) {
-		b, err := os.ReadFile(filepath.Join(dir, "go.mod"))
-		if err == nil && strings.HasPrefix(string(b), "module github.com/podnet-exporter/podnet_exporter\n") {
-			return dir, nil
-		}
-		if dir == filepath.Dir(dir) {
-			return "", fmt.Errorf("no podnet_exporter sources at or above %s: run it inside the checkout, or give --repo", start)
-		}
-	}
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/sources"
 )
 
 func TestMeshNode(t *testing.T) {
@@ -35,7 +37,7 @@ pods:
 }
 
 func TestWriteFiles(t *testing.T) {
-	repo, err := findRepo()
+	repo, err := sources.Find()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,10 +7,11 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kingpin/v2"
+
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/sources"
 )
 
 func main() {
@@ -90,7 +91,7 @@ func (l *Lab) settle() error {
 		return fmt.Errorf("--prefix: must not be empty, or every namespace would be the lab's")
 	}
 	if l.Repo == "" {
-		l.Repo, err = findRepo()
+		l.Repo, err = sources.Find()
 	} else {
 		l.Repo, err = filepath.Abs(l.Repo)
 	}
@@ -102,21 +103,4 @@ func (l *Lab) settle() error {
 		l.Plan = newPlan(s.CNI, s.Prefix)
 	}
 	return nil
-}
-
-// findRepo returns the nearest folder upwards that holds this module.
-func findRepo() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", fmt.Errorf("find sources: %w", err)
-	}
-	for start := dir; ; dir = filepath.Dir(dir) {
-		b, err := os.ReadFile(filepath.Join(dir, "go.mod"))
-		if err == nil && strings.HasPrefix(string(b), "module github.com/podnet-exporter/podnet_exporter\n") {
-			return dir, nil
-		}
-		if dir == filepath.Dir(dir) {
-			return "", fmt.Errorf("no podnet_exporter sources at or above %s: run it inside the checkout, or give --repo", start)
-		}
-	}
 }
