@@ -25,11 +25,6 @@ const (
 	// a probe lost, so a shorter pause loses nothing; and a loaded but
 	// healthy machine stays below.
 	late = 300 * time.Millisecond
-
-	// batch is how long the prober rests after it has worked: probes that are
-	// due meanwhile share a wake-up, which costs more than they do. Round trips
-	// are timed by the kernel, and do not change by it.
-	batch = 100 * time.Millisecond
 )
 
 // vantage is a place that probes are sent from. It keeps probing from the
@@ -66,7 +61,7 @@ func newEngine(key []byte) (schedule.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.Threshold, e.Batch = late, batch
+	e.Threshold = late
 	e.SetKey(key)
 	return e, nil
 }

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Defaults of an Engine's settings.
@@ -26,11 +28,13 @@ const (
 // the kernel's own, so results may be read late without being wrong, and are:
 // see Batch.
 type Engine struct {
-	// Batch is how long the engine rests after it has worked, so that it
-	// wakes up once for many answers, and its caller for many sends: to wake
-	// up costs several times what a probe does. It delays probes and results
-	// by so much at most, and changes none. 0 means that Poll returns as soon
-	// as an answer is there. Change it only while nothing is in flight.
+	// Batch is how far apart the moments are at which the engine works, so that
+	// it wakes up once for many answers, and its caller for many sends: to wake
+	// up costs several times what a probe does. The moments are multiples of it
+	// by the kernel's monotonic clock, and so the same for all engines of a
+	// machine. It delays probes and results by so much at most, and changes
+	// none. 0 means that Poll returns as soon as an answer is there; change from
+	// or to 0 only while nothing is in flight.
 	Batch time.Duration
 
 	// Threshold is how long the engine may be kept from working before a
@@ -42,6 +46,7 @@ type Engine struct {
 	Trace TraceOptions
 
 	base      time.Time // where the monotonic clock of moments begins
+	zero      int64     // the same by the kernel's clock, ns
 	home      home
 	wait      *waiter
 	id        uint16
@@ -98,6 +103,7 @@ func NewEngine() (*Engine, error) {
 	e := &Engine{
 		Batch: DefaultBatch, Threshold: DefaultThreshold,
 		base:      time.Now().Add(-time.Second), // no moment is 0
+		zero:      monotonic() - int64(time.Second),
 		home:      at,
 		wait:      wait,
 		pools:     [2]tcpPool{{is6: false}, {is6: true}},
@@ -183,6 +189,9 @@ func (e *Engine) finish(f *flight, r Result) {
 // as a missing capability. The probes concerned were Impaired.
 func (e *Engine) Err() error { return e.err }
 
+// SetBatch sets Batch.
+func (e *Engine) SetBatch(d time.Duration) { e.Batch = d }
+
 // Stats returns what the engine knows about itself.
 func (e *Engine) Stats() Stats {
 	s := e.stats
@@ -222,6 +231,13 @@ func (e *Engine) Close() error {
 func (e *Engine) now() moment {
 	t := time.Now()
 	return moment{mono: int64(t.Sub(e.base)), wall: t.UnixNano()}
+}
+
+// monotonic returns the kernel's monotonic clock in ns; 0 if it has none.
+func monotonic() int64 {
+	var t unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &t)
+	return t.Nano()
 }
 
 // Once sends a probe and waits for its outcome. Other results are discarded:

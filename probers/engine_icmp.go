@@ -24,7 +24,7 @@ func (e *Engine) sendICMP(f *flight, size int) {
 	}
 	e.awaited(f)
 	if e.drain == 0 && e.Batch > 0 {
-		e.drain = f.sent.mono + int64(e.Batch)
+		e.drain = e.answered(f.sent.mono)
 	}
 }
 

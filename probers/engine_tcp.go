@@ -37,7 +37,7 @@ func (e *Engine) sendTCP(f *flight) {
 			e.watchTCP(f)
 			return
 		}
-		e.young.push(deadline{f.sent.mono + int64(e.Batch), f.number})
+		e.young.push(deadline{e.answered(f.sent.mono), f.number})
 	default:
 		e.failTCP(f, errno, 0)
 	}

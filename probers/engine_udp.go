@@ -84,7 +84,7 @@ func (e *Engine) sendUDP(f *flight, p Probe) {
 	s.inFlight++
 	e.awaited(f)
 	if e.drain == 0 && e.Batch > 0 {
-		e.drain = f.sent.mono + int64(e.Batch)
+		e.drain = e.answered(f.sent.mono)
 	}
 }
 

@@ -8,8 +8,9 @@ import (
 
 // Poll waits until something happened to a probe, Wake was called, or the
 // given time has come, appends all results that are ready to out, and returns
-// it. It returns up to Batch later than that if the engine has just worked. It is to be called again soon: the time between two calls counts as
-// time in which the engine was kept from working.
+// it; at the next multiple of Batch after that, if there is one. It is to be
+// called again soon: the time between two calls counts as time in which the
+// engine was kept from working.
 func (e *Engine) Poll(until time.Time, out []Result) []Result {
 	now := e.now()
 	e.late(e.left, now)
@@ -17,7 +18,7 @@ func (e *Engine) Poll(until time.Time, out []Result) []Result {
 	e.pollUDP()
 	limit := int64(until.Sub(e.base))
 	for {
-		due := max(e.due(limit), e.worked+int64(e.Batch))
+		due := e.meet(e.due(limit))
 		wait := due - now.mono
 		if len(e.ready) > 0 {
 			wait = 0
@@ -40,6 +41,21 @@ func (e *Engine) Poll(until time.Time, out []Result) []Result {
 	e.left = now.mono
 	return out
 }
+
+// meet returns the first moment at or after the given one at which the engine
+// works, and not one at which it has worked.
+func (e *Engine) meet(at int64) int64 {
+	batch := int64(e.Batch)
+	if batch == 0 {
+		return at
+	}
+	at = max(at, e.worked+1) + e.zero + batch - 1
+	return at - at%batch - e.zero
+}
+
+// answered returns when the engine is to look for the answers to what was sent
+// at a moment: when it works next, also if the send was a little late.
+func (e *Engine) answered(sent int64) int64 { return sent + int64(e.Batch)/2 }
 
 // due returns when the engine must work next, whatever happens.
 func (e *Engine) due(limit int64) int64 {
@@ -103,7 +119,7 @@ func (e *Engine) collect(now moment) {
 		}
 	}
 	if e.icmp+e.udp.inFlight > 0 && e.drain == 0 && e.Batch > 0 {
-		e.drain = now.mono + int64(e.Batch) // somebody has not answered yet
+		e.drain = e.answered(now.mono) // somebody has not answered yet
 	}
 	e.traces.tidy(e, now)
 }

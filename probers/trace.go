@@ -67,7 +67,7 @@ func (e *Engine) sendTrace(f *flight, p Probe) {
 	}
 	e.awaited(f)
 	if e.drain == 0 && e.Batch > 0 {
-		e.drain = f.sent.mono + int64(e.Batch)
+		e.drain = e.answered(f.sent.mono)
 	}
 }
 

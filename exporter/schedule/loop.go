@@ -14,6 +14,11 @@ import (
 // idle is how long a loop without targets sleeps when nobody wakes it.
 const idle = time.Minute
 
+// longestBatch is how far apart the moments are at most at which a loop works:
+// what is due between two of them leaves at the second. Round trips are timed
+// by the kernel, and do not change by it.
+const longestBatch = 200 * time.Millisecond
+
 // Target is one probe, to be repeated.
 type Target struct {
 	Key      string        // identity: an equal key with equal fields is the same target, and is left alone
@@ -44,7 +49,8 @@ func (t Target) same(o Target) bool {
 // Sink is told what happens to one target's probes. It is called from the
 // loop's goroutine and must not block.
 type Sink interface {
-	// Sent says that a probe was sent, and how much later than planned.
+	// Sent says that a probe was sent, and how much later than the moment at
+	// which the probes of its batch are sent.
 	Sent(delay time.Duration)
 	// Result gives one event of a probe. Its Tag is the probe's flow, or what
 	// the Course gave it.
@@ -59,6 +65,7 @@ type Engine interface {
 	Stats() probers.Stats
 	Err() error
 	RouteMTU(to netip.Addr) (mtu int, err error)
+	SetBatch(time.Duration)
 	Close() error
 }
 
@@ -142,6 +149,7 @@ func (l *Loop) take() (targets map[string]Target, changed bool) {
 // round is the state of a running loop, owned by its goroutine.
 type round struct {
 	engine Engine
+	batch  time.Duration
 	pacer  *Pacer[uint64]
 	byKey  map[string]uint64 // Target.Key → tag
 	byTag  map[uint64]*running
@@ -195,7 +203,7 @@ func (r *round) send(now time.Time) {
 		}
 		for _, p := range r.turn(tag, r.byTag[tag]) {
 			r.engine.Send(p)
-			r.byTag[tag].Sink.Sent(now.Sub(due))
+			r.byTag[tag].Sink.Sent(max(now.Sub(due)-r.batch, 0))
 		}
 	}
 }
@@ -240,4 +248,16 @@ func (r *round) apply(wanted map[string]Target, now time.Time) {
 		r.byKey[key], r.byTag[r.last] = r.last, &running{Target: t}
 		r.pacer.Add(r.last, key, t.Interval, now)
 	}
+	r.batch = batchOf(wanted)
+	r.engine.SetBatch(r.batch)
+}
+
+// batchOf returns how far apart the moments are at which the targets are probed.
+// No target has two turns in one.
+func batchOf(targets map[string]Target) time.Duration {
+	batch := longestBatch
+	for _, t := range targets {
+		batch = min(batch, t.Interval/2)
+	}
+	return batch
 }

@@ -22,6 +22,8 @@ type echo struct {
 	ready []probers.Result
 	wake  chan struct{}
 	err   error // what Err returns
+	batch time.Duration
+	late  time.Duration // that Poll returns after its time
 }
 
 func newEcho() *echo { return &echo{wake: make(chan struct{}, 1)} }
@@ -42,7 +44,7 @@ func (e *echo) Poll(until time.Time, out []probers.Result) []probers.Result {
 		return append(out, ready...)
 	}
 	select {
-	case <-time.After(time.Until(until)):
+	case <-time.After(time.Until(until) + e.late):
 	case <-e.wake:
 	}
 	return out
@@ -58,16 +60,23 @@ func (e *echo) Wake() {
 func (e *echo) Stats() probers.Stats                     { return probers.Stats{} }
 func (e *echo) Err() error                               { return e.err }
 func (e *echo) RouteMTU(netip.Addr) (mtu int, err error) { return 1500, nil }
+func (e *echo) SetBatch(d time.Duration)                 { e.batch = d }
 func (e *echo) Close() error                             { return nil }
 
 // tally counts what its target is told.
 type tally struct {
 	mu            sync.Mutex
 	sent, results int
-	flows         []uint64 // of the results
+	delay         time.Duration // of the last probe
+	flows         []uint64      // of the results
 }
 
-func (c *tally) Sent(time.Duration) { c.mu.Lock(); c.sent++; c.mu.Unlock() }
+func (c *tally) Sent(delay time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sent++
+	c.delay = delay
+}
 
 func (c *tally) Result(r probers.Result) {
 	c.mu.Lock()
@@ -121,6 +130,35 @@ func TestLoopProbesEveryTargetOncePerInterval(t *testing.T) {
 			t.Errorf("b: sent %d, results %d in 10 s; want 5 of each", sent, results)
 		}
 	})
+}
+
+// A batch is as long as the targets allow, and time spent waiting for it is no
+// delay.
+func TestLoopBatchesWhatItSends(t *testing.T) {
+	for _, tc := range []struct {
+		interval, batch, late, delay time.Duration
+	}{
+		{interval: time.Second, batch: 200 * time.Millisecond},
+		{interval: 100 * time.Millisecond, batch: 50 * time.Millisecond},
+		{interval: 10 * time.Millisecond, batch: 5 * time.Millisecond},
+		{interval: time.Second, batch: 200 * time.Millisecond, late: 200 * time.Millisecond},
+		{interval: time.Second, batch: 200 * time.Millisecond, late: 300 * time.Millisecond, delay: 100 * time.Millisecond},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			l, e, sink := newTestLoop(), newEcho(), &tally{}
+			e.late = tc.late
+			l.Set([]Target{{Key: "a", Interval: tc.interval, Sink: sink}, {Key: "slow", Interval: time.Minute, Sink: &tally{}}})
+			start(t, l, e)
+			time.Sleep(2 * time.Second)
+			synctest.Wait()
+			sink.mu.Lock()
+			defer sink.mu.Unlock()
+			if e.batch != tc.batch || sink.sent == 0 || sink.delay != tc.delay {
+				t.Errorf("interval %s, %s late: batch %s, delay %s, sent %d; want %s, %s, some",
+					tc.interval, tc.late, e.batch, sink.delay, sink.sent, tc.batch, tc.delay)
+			}
+		})
+	}
 }
 
 func TestLoopTakesUpNewTargetsAtOnce(t *testing.T) {
