@@ -31,7 +31,25 @@ type peerKey struct {
 // address of the peer, by which probe.
 type place struct {
 	vantage, targetKind string
-	kind                probers.Kind
+	kind                probers.Kind // one of boardProbes
+}
+
+// boardProbes is the probes that are on the board.
+var boardProbes = [...]probers.Kind{probers.ICMP, probers.TCP, probers.UDP}
+
+// cells is a cell for each place: by vantage, target kind and probe.
+type cells [2][2][len(boardProbes)]cell
+
+// at returns the cell of a place.
+func (c *cells) at(p place) *cell {
+	var vantage, target int
+	if p.vantage == vantagePod {
+		vantage = 1
+	}
+	if p.targetKind == kindPod {
+		target = 1
+	}
+	return &c[vantage][target][p.kind-probers.ICMP]
 }
 
 // cell is the last outcome of one place.
@@ -45,7 +63,7 @@ type cell struct {
 type peerState struct {
 	self   bool
 	state  discovery.State
-	cells  map[place]cell
+	cells  cells
 	large  map[largeProbe]largeCell
 	series *metrics.Peer
 
@@ -72,7 +90,7 @@ func (b *board) set(peers map[peerKey]peerState) {
 	for key, wanted := range peers {
 		p, ok := b.peers[key]
 		if !ok {
-			p = &peerState{cells: make(map[place]cell), large: make(map[largeProbe]largeCell), series: b.recorder.Peer(key.node, key.zone, key.family, wanted.self)}
+			p = &peerState{large: make(map[largeProbe]largeCell), series: b.recorder.Peer(key.node, key.zone, key.family, wanted.self)}
 			b.peers[key] = p
 		}
 		p.self, p.state = wanted.self, wanted.state
@@ -90,12 +108,11 @@ func (b *board) note(key peerKey, at place, reason probers.Reason, rtt time.Dura
 }
 
 func (p *peerState) note(at place, reason probers.Reason, rtt time.Duration, now time.Time, keep time.Duration) {
-	c := p.cells[at]
+	c := p.cells.at(at)
 	c.outcome, c.expires = verdict.OutcomeOf(at.kind, reason, c.outcome), now.Add(keep)
 	if reason == probers.OK {
 		c.slow, _ = c.pace.Add(rtt, now)
 	}
-	p.cells[at] = c
 }
 
 // noteOneWay keeps how long a UDP exchange with the peer's node took each way.
@@ -134,9 +151,9 @@ func (b *board) forget(vantage string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, p := range b.peers {
-		for at := range p.cells {
-			if at.vantage == vantage {
-				delete(p.cells, at)
+		for _, kind := range []string{kindNode, kindPod} {
+			for _, probe := range boardProbes {
+				*p.cells.at(place{vantage, kind, probe}) = cell{}
 			}
 		}
 		for by := range p.large {
@@ -187,7 +204,7 @@ func (b *board) isolatedNow(now time.Time) map[string]bool {
 func (p *peerState) cycle(now time.Time) verdict.Cycle {
 	way := func(vantage, targetKind string) (w verdict.Way) {
 		get := func(kind probers.Kind) verdict.Outcome {
-			c := p.cells[place{vantage, targetKind, kind}]
+			c := p.cells.at(place{vantage, targetKind, kind})
 			if now.After(c.expires) {
 				return verdict.None
 			}

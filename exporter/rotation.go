@@ -130,7 +130,7 @@ func newVisit(node discovery.Node) *visit {
 	v := &visit{node: node, families: make(map[string]*peerState)}
 	for _, list := range [][]netip.Addr{node.Addresses, node.Endpoint.Addresses} {
 		for _, addr := range list {
-			v.families[family(addr)] = &peerState{cells: make(map[place]cell)}
+			v.families[family(addr)] = &peerState{}
 		}
 	}
 	return v

@@ -65,7 +65,7 @@ func noticed(targets []meshTarget, random *rand.Rand) time.Duration {
 		}
 	}
 	slices.SortFunc(ends, func(a, b ending) int { return a.at.Compare(b.at) })
-	p := &peerState{state: discovery.Ready, cells: make(map[place]cell)}
+	p := &peerState{state: discovery.Ready}
 	judged := failed.Add(time.Duration(random.Int64N(int64(cycleInterval))) - 2*cycleInterval)
 	for _, end := range ends {
 		for ; judged.Before(end.at); judged = judged.Add(cycleInterval) {

@@ -214,12 +214,13 @@ type Peer struct {
 	r                  *Recorder
 	node, zone, family string
 	counters           map[verdict.Verdict]prometheus.Counter
+	late               map[probers.Ways]bool // directions that have a series of their delay
 }
 
 // Peer creates the verdict counters of a peer at zero: those that cycles can
 // have. self: it is this node itself.
 func (r *Recorder) Peer(node, zone, family string, self bool) *Peer {
-	p := &Peer{r: r, node: node, zone: zone, family: family, counters: make(map[verdict.Verdict]prometheus.Counter)}
+	p := &Peer{r: r, node: node, zone: zone, family: family, counters: make(map[verdict.Verdict]prometheus.Counter), late: make(map[probers.Ways]bool)}
 	for _, v := range verdict.Possible(self) {
 		p.counters[v] = r.verdicts.WithLabelValues(node, zone, family, string(v))
 	}
@@ -229,18 +230,21 @@ func (r *Recorder) Peer(node, zone, family string, self bool) *Peer {
 // Judge counts one cycle.
 func (p *Peer) Judge(v verdict.Verdict) { p.counters[v].Inc() }
 
-// Delays sets by how much the two directions are slower than they were.
+// Delays sets by how much the two directions are slower than they were. It is
+// called in every cycle.
 func (p *Peer) Delays(c probers.OneWayChange) {
-	forward, reverse := []string{p.node, p.family, probers.Forward.String()}, []string{p.node, p.family, probers.Reverse.String()}
-	for _, way := range []struct {
-		labels []string
-		excess time.Duration
-	}{{forward, c.Forward}, {reverse, c.Reverse}} {
-		if c.Known && way.excess >= leastExcess {
-			p.r.excess.WithLabelValues(way.labels...).Set(way.excess.Seconds())
-		} else {
-			p.r.excess.DeleteLabelValues(way.labels...)
-		}
+	p.delay(probers.Forward, c.Known, c.Forward)
+	p.delay(probers.Reverse, c.Known, c.Reverse)
+}
+
+func (p *Peer) delay(way probers.Ways, known bool, excess time.Duration) {
+	switch late := known && excess >= leastExcess; {
+	case late:
+		p.late[way] = true
+		p.r.excess.WithLabelValues(p.node, p.family, way.String()).Set(excess.Seconds())
+	case p.late[way]:
+		delete(p.late, way)
+		p.r.excess.DeleteLabelValues(p.node, p.family, way.String())
 	}
 }
 
