@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/podnet-exporter/podnet_exporter/probers"
@@ -16,6 +17,9 @@ func explainMtr(run *mtrRun) []string {
 	points := r.LossBegins()
 	for _, p := range points {
 		lines = append(lines, run.lossLine(p))
+	}
+	if i := slices.IndexFunc(r.Hops, run.translated); i >= 0 {
+		lines = append(lines, at(r.Hops[i].TTL, r.Hops[i].Addr)+" is not the destination yet: its address is translated there, as a Service's is, and routers from there on answer in its name")
 	}
 	last := r.Hops[len(r.Hops)-1]
 	if refuses(last, run.options.Kind) {
@@ -45,6 +49,10 @@ func explainMtr(run *mtrRun) []string {
 	}
 	return lines
 }
+
+// translated is whether a router answers at a hop with the address of the
+// destination: its ICMP errors are translated back with all other answers.
+func (r *mtrRun) translated(h probers.HopReport) bool { return h.Addr == r.to.Unmap() && !h.Reached }
 
 // refuses is whether an answer of the last hop is none that its kind of probe
 // hopes for.
@@ -105,7 +113,7 @@ func refusalMtr(h probers.HopReport) string {
 		probers.PortUnreachable: "port unreachable",
 		probers.AdminProhibited: "administratively prohibited: a firewall says no",
 		probers.FragNeeded:      "the packet is too large for the next link",
-		probers.TTLExceeded:     "time to live exceeded, at the destination itself",
+		probers.TTLExceeded:     "fragments of the packet did not arrive in time",
 	}
 	word, ok := words[h.Reason]
 	if !ok {

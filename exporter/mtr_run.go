@@ -31,6 +31,7 @@ func (r *mtrRun) path() probers.PathOptions {
 		Kind: o.Kind, To: netip.AddrPortFrom(r.to, uint16(o.Port)), Flows: o.Flows, Flow: uint16(o.LocalPort % 16),
 		FirstTTL: uint8(o.FirstTTL), MaxTTL: uint8(o.MaxTTL), MaxUnknown: o.MaxUnknown,
 		Size: max(size, mtrMinSize), Timeout: max(o.Timeout, time.Millisecond),
+		EndAtAddress: o.Strict,
 	}
 }
 

@@ -80,6 +80,9 @@ func TestMtrExplains(t *testing.T) {
 		{"a router has no route", [][]*mtrAnswer{repeat(ttlExceeded("10.0.0.1"), 100, 0), repeat(mtrAnswer{"10.0.0.2", 1000, "no-route", ""}, 100, 0)}, "-r", []string{
 			"hop 2 (10.0.0.2) answers: network unreachable (ICMP type 3 code 0)",
 		}},
+		{"the address of a Service", [][]*mtrAnswer{repeat(ttlExceeded("192.0.2.99"), 100, 80), repeat(ttlExceeded("192.0.2.99"), 100, 0), repeat(reply, 100, 0)}, "-r", []string{
+			"hop 1 (192.0.2.99) is not the destination yet: its address is translated there, as a Service's is, and routers from there on answer in its name",
+		}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -92,6 +95,21 @@ func TestMtrExplains(t *testing.T) {
 				t.Errorf("explained (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestMtrOfATranslatedAddress lets the first router answer in the name of the
+// destination, where mtr ends.
+func TestMtrOfATranslatedAddress(t *testing.T) {
+	s := &mtrScenario{Target: "192.0.2.99", Cycles: 1}
+	for _, event := range []string{"ttl-expired", "reply"} {
+		s.Hops = append(s.Hops, struct{ Answers []*mtrAnswer }{[]*mtrAnswer{{s.Target, 1000, event, ""}}})
+	}
+	for args, want := range map[string]int{"-r -n": 2, "-r -n --strict-compat": 1} {
+		printed, _ := runScenario(t, s, mtrGolden{args: args}.arguments(s))
+		if got := strings.Count(printed, "|-- 192.0.2.99"); got != want {
+			t.Errorf("%s: %d hops; want %d:\n%s", args, got, want, printed)
+		}
 	}
 }
 

@@ -29,6 +29,10 @@ type PathOptions struct {
 	DontFragment bool          // as in Probe
 	Timeout      time.Duration // an answer after this is late and its probe lost; 0 means 2 s
 
+	// EndAtAddress ends the path at the first hop that answers with the address
+	// of the far end, whatever it says, as mtr does.
+	EndAtAddress bool
+
 	// Window is how many of the latest outcomes of each hop the judgement of
 	// its loss looks at; 0 means all of them. A measurement that goes on for
 	// ever needs one, to forget what is over.

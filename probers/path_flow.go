@@ -84,7 +84,7 @@ func (f *pathFlow) add(ttl int, serial uint16, r Result, cycle int) bool {
 		if !h.ended(serial) {
 			return false
 		}
-		h.done(r, from, f.options.To.Addr())
+		h.done(r, from, f.options)
 	}
 	if from.IsValid() && h.answers.saw(from, r.MPLS) {
 		f.change(cycle)

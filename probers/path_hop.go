@@ -92,7 +92,7 @@ func (h *hop) lost(serial uint16) {
 }
 
 // done takes the outcome of a probe. from is who answered.
-func (h *hop) done(r Result, from netip.Addr, to netip.Addr) {
+func (h *hop) done(r Result, from netip.Addr, o *PathOptions) {
 	switch {
 	case r.Reason == Impaired:
 		h.tally.Impaired++
@@ -111,7 +111,7 @@ func (h *hop) done(r Result, from netip.Addr, to netip.Addr) {
 	}
 	h.tally.Received++
 	h.recent.add(false)
-	h.state, h.reason, h.refusal = stateAfter(r, from, to), r.Reason, r.ICMP
+	h.state, h.reason, h.refusal = o.stateAfter(r, from), r.Reason, r.ICMP
 	if h.state == transit {
 		h.reason, h.refusal = OK, ICMPError{}
 	}
@@ -119,10 +119,16 @@ func (h *hop) done(r Result, from netip.Addr, to netip.Addr) {
 	h.jitter.add(r.RTT)
 }
 
-// stateAfter returns what an answer says about its hop.
-func stateAfter(r Result, from, to netip.Addr) state {
+// stateAfter returns what an answer says about its hop. Whom a packet is for
+// does not ask for its TTL: behind a Service's address, and any other that is
+// translated on the way, routers' answers come back in the name of the far end.
+// What it does say itself is code 1, that fragments did not arrive in time.
+func (o *PathOptions) stateAfter(r Result, from netip.Addr) state {
+	far := from == o.To.Addr()
 	switch {
-	case from == to, r.Reason == OK, r.Reason == Refused, r.Reason == WrongIdentity:
+	case far && r.Reason == TTLExceeded && r.ICMP.Code == 0 && !o.EndAtAddress:
+		return transit
+	case far, r.Reason == OK, r.Reason == Refused, r.Reason == WrongIdentity:
 		return reached
 	case r.Reason == TTLExceeded:
 		return transit

@@ -16,6 +16,9 @@ type way []string
 
 var pathTarget = netip.MustParseAddr("10.0.0.99")
 
+// farName is a router that answers with the address of the far end.
+const farName = "10.0.0.99"
+
 func addrOf(s string) netip.Addr {
 	if s == "" {
 		return netip.Addr{}
@@ -31,7 +34,7 @@ func (w way) answer(p Probe) Result {
 	switch {
 	case w[i] == "":
 		r.Reason, r.RTT = Timeout, 0
-	case i+1 < len(w) || r.From != p.To.Addr():
+	case i+1 < len(w), r.From != p.To.Addr():
 		r.Reason = TTLExceeded
 		r.ICMP = ICMPError{From: r.From, Type: 11}
 	}
@@ -74,6 +77,8 @@ func TestCycleEndsAtTheFarEnd(t *testing.T) {
 		{"not up to the far end", PathOptions{MaxTTL: 2}, router, [][]int{{1, 2}, {1, 2}}},
 		{"a silent hop is passed", PathOptions{MaxUnknown: 2}, way{"10.0.1.1", "", pathTarget.String()}, [][]int{{1, 2, 3}}},
 		{"too many silent hops end it", PathOptions{MaxUnknown: 2}, way{"10.0.1.1", "", "", pathTarget.String()}, [][]int{{1, 2, 3}, {1, 2, 3}}},
+		{"routers answer in the name of the far end", PathOptions{}, way{"10.0.1.1", farName, farName, pathTarget.String()}, [][]int{{1, 2, 3, 4}, {1, 2, 3, 4}}},
+		{"and it is taken for the far end", PathOptions{EndAtAddress: true}, way{"10.0.1.1", farName, farName, pathTarget.String()}, [][]int{{1, 2}, {1, 2}}},
 		{"nobody answers", PathOptions{MaxUnknown: 3}, way{""}, [][]int{{1, 2, 3}, {1, 2, 3}}},
 	}
 	for _, tt := range tests {
