@@ -90,7 +90,7 @@ compat: ## mtr beside the real mtr 0.95, which this installs from Debian (root)
 
 e2e: e2e-tools ## a real Kubernetes of three nodes, and every check of it (root, Debian's containerd)
 	@go run ./deploy/e2e test
-	@go run ./deploy/e2e --proxy=nftables --ipv4-only test pod-series forward-drop not-listening
+	@go run ./deploy/e2e --proxy=nftables --ipv4-only test pod-series commands forward-drop not-listening
 
 e2e-up: e2e-tools ## that cluster with podnet_exporter in it, to look at
 	@go run ./deploy/e2e up

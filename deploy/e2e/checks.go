@@ -155,7 +155,7 @@ func checksOf(ids []string) ([]check, error) {
 			}
 		}
 		if len(found) == before {
-			return nil, fmt.Errorf("no check %q; there are %s, %s and %s", id, seriesCheck, permissionsCheck, strings.Join(known, ", "))
+			return nil, fmt.Errorf("no check %q; there are %s, %s, %s and %s", id, seriesCheck, permissionsCheck, commandsCheck, strings.Join(known, ", "))
 		}
 	}
 	return found, nil

@@ -133,12 +133,14 @@ func address(h *netlink.Handle, device string, n NodePlan) error {
 	return nil
 }
 
-// routePods gives every node routes to the pods of all
+// routePods gives every node, and the control plane, routes to the pods of all
 // other nodes: each node is the gateway of its own pods, which is what flannel
-// calls host-gw. podCIDRs are those of the nodes that there are, by name.
+// calls host-gw. Pods come to the apiserver with their own addresses, for
+// nothing masquerades them. podCIDRs are those of the nodes that there are, by
+// name.
 func (c *Cluster) routePods(podCIDRs map[string][]netip.Prefix) error {
 	var errs []error
-	for _, at := range c.Plan.Nodes {
+	for _, at := range append([]NodePlan{c.Plan.Control}, c.Plan.Nodes...) {
 		errs = append(errs, c.routePodsAt(at, podCIDRs))
 	}
 	return errors.Join(errs...)

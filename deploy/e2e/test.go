@@ -88,7 +88,7 @@ type look struct {
 }
 
 func (c *Cluster) looks() []look {
-	return []look{{seriesCheck, c.checkSeries}, {permissionsCheck, c.checkPermissions}}
+	return []look{{seriesCheck, c.checkSeries}, {permissionsCheck, c.checkPermissions}, {commandsCheck, c.checkCommands}}
 }
 
 // covered waits until every node says of every other that its network is fine.
