@@ -3,59 +3,13 @@ package main
 import (
 	"net/netip"
 	"slices"
-	"time"
 
 	"github.com/podnet-exporter/podnet_exporter/exporter/config"
 	"github.com/podnet-exporter/podnet_exporter/exporter/discovery"
 	"github.com/podnet-exporter/podnet_exporter/exporter/mesh"
-	"github.com/podnet-exporter/podnet_exporter/exporter/metrics"
 	"github.com/podnet-exporter/podnet_exporter/exporter/schedule"
 	"github.com/podnet-exporter/podnet_exporter/probers"
 )
-
-// pathTurns is in how many turns the hops of a cycle are sent, so that they do
-// not leave in one burst.
-const pathTurns = 10
-
-// pathCourse measures the path to one address, cycle after cycle. It belongs to
-// the loop's goroutine.
-type pathCourse struct {
-	path    *probers.Path
-	series  *metrics.Hops
-	vantage *vantage
-	names   func(netip.Addr) string
-	turn    int  // of the cycle, from 0
-	over    bool // the cycle has nothing more to send
-}
-
-// Turn implements [schedule.Course].
-func (c *pathCourse) Turn(schedule.Engine) []probers.Probe {
-	if c.turn == 0 {
-		c.over = false
-		r := c.path.Report()
-		c.series.Report(r, lossHops(r, c.names), c.names)
-	}
-	c.turn = (c.turn + 1) % pathTurns
-	var probes []probers.Probe
-	for range (c.path.Expected() + pathTurns - 1) / pathTurns {
-		if c.over {
-			break
-		}
-		p, ok := c.path.Next()
-		if !ok {
-			c.over = true
-			break
-		}
-		probes = append(probes, p)
-	}
-	return probes
-}
-
-// Sent implements [schedule.Sink].
-func (c *pathCourse) Sent(delay time.Duration) { c.vantage.sent(delay) }
-
-// Result implements [schedule.Sink].
-func (c *pathCourse) Result(res probers.Result) { c.path.Add(res) }
 
 // courseKey is what a course measures. Equal keys are the same course.
 type courseKey struct {
@@ -72,8 +26,6 @@ type course interface {
 	schedule.Sink
 	forget()
 }
-
-func (c *pathCourse) forget() { c.series.Forget() }
 
 // courses returns what is measured along the paths to the chosen nodes: from
 // this node to theirs, and from this node's pod to theirs. Paths to some of them
@@ -109,24 +61,10 @@ func (a *agent) newCourse(k courseKey) course {
 	if k.probe == "pmtu" {
 		return newMTUCourse(k, a.cfg.Probes.PMTU, a.paths.MTU(k.vantage, k.peer.node, k.peer.family), v, a.board)
 	}
-	cfg := a.cfg.Probes.Path
-	return &pathCourse{
-		path: probers.NewPath(probers.PathOptions{
-			Kind: a.pathKind(), To: k.addr, Flows: cfg.Flows, MaxTTL: uint8(cfg.MaxTTL), MaxUnknown: pathMaxUnknown,
-			Timeout: cfg.Timeout, Window: pathWindow,
-		}),
-		series: a.paths.Hops(k.vantage, k.peer.node, k.peer.family), vantage: v, names: a.names.name,
-	}
+	return newPathCourse(k, a.cfg.Probes.Path, a.pathKind(), pathOutside{
+		series: a.paths.Hops(k.vantage, k.peer.node, k.peer.family), vantage: v, board: a.board, names: a.names.name,
+	})
 }
-
-const (
-	// pathWindow is how many cycles the judgement of a path's loss looks back.
-	pathWindow = 30
-
-	// pathMaxUnknown is how many silent hops in a row end the search for the
-	// far end.
-	pathMaxUnknown = 4
-)
 
 // pathKind returns how hops are probed.
 func (a *agent) pathKind() probers.Kind {
@@ -144,7 +82,7 @@ func (k courseKey) scheduled(c course) schedule.Target {
 	t := schedule.Target{Key: k.probe + " " + k.vantage + " " + k.addr.String(), Course: c, Sink: c}
 	switch cfg := k.config.(type) {
 	case config.PathProbe:
-		t.Interval = cfg.Interval / pathTurns
+		t.Interval = pathTurn(cfg)
 	case config.PMTUProbe:
 		t.Interval = cfg.Timeout
 	}

@@ -52,17 +52,17 @@ func parseSizes(text string) ([]int, error) {
 // simulate writes two tables: what an agent costs, and what the agents see
 // together.
 func simulate(w io.Writer, sizes []int, zones int) error {
-	fmt.Fprintf(w, "One agent at default settings, nodes in %d zones, paths of %d hops. Series without those of the kernel.\n\n", zones, simulateHops)
-	fmt.Fprintln(w, "| nodes | families | series | probes sent per s | heap | time to take up a mesh |")
-	fmt.Fprintln(w, "|---|---|---|---|---|---|")
+	fmt.Fprintf(w, "One agent at default settings, nodes in %d zones, paths of %d hops. Series without those of the kernel. At most: probes per second while every path between nodes loses packets.\n\n", zones, simulateHops)
+	fmt.Fprintln(w, "| nodes | families | series | probes sent per s | at most | heap | time to take up a mesh |")
+	fmt.Fprintln(w, "|---|---|---|---|---|---|---|")
 	for _, n := range sizes {
 		for _, dual := range []bool{false, true} {
 			c, err := costOf(imagined{nodes: n, zones: zones, dual: dual})
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(w, "| %d | %s | %d | %.0f | %.1f MB | %.1f ms |\n",
-				n, familiesText(dual), c.series, c.sent, float64(c.heap)/1e6, c.apply.Seconds()*1e3)
+			fmt.Fprintf(w, "| %d | %s | %d | %.0f | %.0f | %.1f MB | %.1f ms |\n",
+				n, familiesText(dual), c.series, c.sent, c.most, float64(c.heap)/1e6, c.apply.Seconds()*1e3)
 		}
 	}
 	fmt.Fprintln(w, "\nAll agents together. Seen: the time from the failure of a node, until so many others say node_unreachable of it: mean, and the longest of 100 failures.")
@@ -85,6 +85,7 @@ func familiesText(dual bool) string {
 type cost struct {
 	series int
 	sent   float64 // probes per second
+	most   float64 // the same while every path between nodes loses packets
 	heap   uint64  // bytes, of all that it keeps of the cluster and of its series
 	apply  time.Duration
 }
@@ -103,7 +104,7 @@ func costOf(c imagined) (cost, error) {
 	after := heap()
 	start := time.Now()
 	a.apply()
-	return cost{series: series, sent: a.sentPerSecond(), heap: after - min(before, after), apply: time.Since(start)}, nil
+	return cost{series: series, sent: a.sentPerSecond(false), most: a.sentPerSecond(true), heap: after - min(before, after), apply: time.Since(start)}, nil
 }
 
 // heap returns the bytes that are in use.
@@ -115,9 +116,9 @@ func heap() uint64 {
 }
 
 // sentPerSecond returns how many probes the agent sends per second, those to
-// itself and for paths among them. Searches for a path MTU are left out: they
-// send a few probes every 15 s.
-func (a *agent) sentPerSecond() float64 {
+// itself and for paths among them; lossy is while every path loses packets.
+// Searches for a path MTU are left out: they send a few probes every 15 s.
+func (a *agent) sentPerSecond(lossy bool) float64 {
 	rate := 0.0
 	for t := range a.targets {
 		rate += float64(t.probe.train) / t.probe.interval.Seconds()
@@ -129,7 +130,11 @@ func (a *agent) sentPerSecond() float64 {
 	}
 	for k := range a.measuring {
 		if cfg, ok := k.config.(config.PathProbe); ok {
-			rate += float64(cfg.Flows*simulateHops) / cfg.Interval.Seconds()
+			interval := cfg.Interval
+			if lossy && k.vantage == vantageNode {
+				interval = min(interval, cfg.IntervalOnLoss)
+			}
+			rate += float64(cfg.Flows*simulateHops) / interval.Seconds()
 		}
 	}
 	return rate

@@ -36,6 +36,7 @@ func TestWrongValuesAreRefusedWithAReason(t *testing.T) {
 		{"an interval that is no time", "config.probes.icmp.interval=soon", []string{"/config/probes/icmp/interval", "'soon' does not match"}},
 		{"an interval that is a flood", "config.probes.icmp.interval=1ms", []string{"config.probes.icmp.interval is 1ms", "10ms to 10m"}},
 		{"an interval that never comes round", "config.probes.path.interval=11m", []string{"config.probes.path.interval is 11m", "10ms to 10m"}},
+		{"an interval on loss that is a flood", "config.probes.path.interval_on_loss=1ms", []string{"config.probes.path.interval_on_loss is 1ms", "10ms to 10m"}},
 		{"a timeout longer than the interval", "config.probes.tcp.timeout=1m30s", []string{"config.probes.tcp.timeout is 1m30s", "not shorter than the interval of 1s"}},
 		{"an interval shorter than the timeout", "config.probes.udp.interval=500ms", []string{"config.probes.udp.timeout is 800ms", "interval of 500ms"}},
 		{"too few peers", "config.mesh.peers=2", []string{"/config/mesh/peers", "minimum: got 2, want 8"}},

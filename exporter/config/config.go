@@ -94,11 +94,14 @@ type UDPProbe struct {
 type PathProbe struct {
 	Enabled  bool          `yaml:"enabled"`
 	Interval time.Duration `yaml:"interval"` // of a cycle: one probe for each hop of each flow
-	Timeout  time.Duration `yaml:"timeout"`
-	Protocol string        `yaml:"protocol"` // udp, tcp or icmp
-	Flows    int           `yaml:"flows"`
-	MaxTTL   int           `yaml:"max_ttl"`
-	Peers    int           `yaml:"peers"` // paths to so many of the peers are measured
+	// IntervalOnLoss is that of paths between nodes that lose packets, if it
+	// is shorter: no path is ever measured more often.
+	IntervalOnLoss time.Duration `yaml:"interval_on_loss"`
+	Timeout        time.Duration `yaml:"timeout"`
+	Protocol       string        `yaml:"protocol"` // udp, tcp or icmp
+	Flows          int           `yaml:"flows"`
+	MaxTTL         int           `yaml:"max_ttl"`
+	Peers          int           `yaml:"peers"` // paths to so many of the peers are measured
 }
 
 // PMTUProbe is a search for the largest packet that reaches a peer.
@@ -154,7 +157,7 @@ func Default() *Config {
 			ICMP: ICMPProbe{Enabled: true, Interval: time.Second, Timeout: 800 * time.Millisecond, Size: 64},
 			TCP:  TCPProbe{Enabled: true, Interval: time.Second, Timeout: 800 * time.Millisecond, Port: 9798},
 			UDP:  UDPProbe{Enabled: true, Interval: time.Second, Timeout: 800 * time.Millisecond, Port: 9798, Flows: 16},
-			Path: PathProbe{Enabled: true, Interval: 10 * time.Second, Timeout: 2 * time.Second, Protocol: "udp", Flows: 4, MaxTTL: 16, Peers: 8},
+			Path: PathProbe{Enabled: true, Interval: 10 * time.Second, IntervalOnLoss: time.Second, Timeout: 2 * time.Second, Protocol: "udp", Flows: 4, MaxTTL: 16, Peers: 8},
 			PMTU: PMTUProbe{Enabled: true, Interval: 15 * time.Second, Timeout: 500 * time.Millisecond, Peers: 8},
 		},
 		Responder:  Responder{Enabled: true, Listen: ":9798"},

@@ -62,6 +62,7 @@ func (c *Config) check(reject func(path, text string)) {
 		reject("probes.path.protocol", fmt.Sprintf("unknown protocol %q; allowed: udp, tcp, icmp", p))
 	}
 	checkPace(reject, "probes.path", c.Probes.Path.Interval, c.Probes.Path.Timeout)
+	checkInterval(reject, "probes.path.interval_on_loss", c.Probes.Path.IntervalOnLoss)
 	checkPace(reject, "probes.pmtu", c.Probes.PMTU.Interval, c.Probes.PMTU.Timeout)
 	checkPace(reject, "probes.tcp", c.Probes.TCP.Interval, c.Probes.TCP.Timeout)
 	if p := c.Collectors.Pods; p != PodsBrief && p != PodsFull {
@@ -116,10 +117,8 @@ func isLabel(name string) bool {
 // that would let probes of one target overlap.
 func checkPace(reject func(path, text string), probe string, interval, timeout time.Duration) {
 	switch {
-	case interval < minInterval || interval > maxInterval:
+	case !checkInterval(reject, probe+".interval", interval):
 		// Any timeout would look wrong beside it.
-		reject(probe+".interval", fmt.Sprintf("%s is out of range; allowed: %s to %s",
-			short(interval), short(minInterval), short(maxInterval)))
 	case timeout < minTimeout:
 		reject(probe+".timeout", fmt.Sprintf("%s is too short; allowed: %s up to less than the interval (%s)",
 			short(timeout), short(minTimeout), short(interval)))
@@ -127,6 +126,16 @@ func checkPace(reject func(path, text string), probe string, interval, timeout t
 		reject(probe+".timeout", fmt.Sprintf("%s is not shorter than the interval (%s); allowed: %s up to less than the interval",
 			short(timeout), short(interval), short(minTimeout)))
 	}
+}
+
+// checkInterval rejects an interval that floods or never comes round, and
+// reports whether it is fine.
+func checkInterval(reject func(path, text string), path string, interval time.Duration) bool {
+	if interval >= minInterval && interval <= maxInterval {
+		return true
+	}
+	reject(path, fmt.Sprintf("%s is out of range; allowed: %s to %s", short(interval), short(minInterval), short(maxInterval)))
+	return false
 }
 
 // short writes a duration without the zeros that String puts behind it.

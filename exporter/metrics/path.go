@@ -43,7 +43,7 @@ func NewPaths(reg prometheus.Registerer) *Paths {
 			"1 for each address that answers at the hop now, with its name: a node, the bridge or tunnel of a node, an endpoint pod, a configured router, or the address itself.",
 			append(hop[:len(hop):len(hop)], "address", "name")),
 		begins: gauge("loss_begins_hop",
-			"The hop at which loss begins that lasts to the end of the path, by address and name; the value is the share lost at the end, 0 to 1. No series: no lasting loss.",
+			"The hop at which loss begins that lasts to the end of the path, by address and name; the value is the share lost at the end, 0 to 1. No series: no lasting loss, or what is lost is one burst, or nothing has been answered since.",
 			append(hop[:len(hop):len(hop)], "address", "name")),
 		changes: counter("changes_total",
 			"How often a hop of the path became another one, summed over the flows. Packets that take turns between hops are no change.", peer),

@@ -132,6 +132,12 @@ The agent's configuration file: the values, with what the chart knows better.
 {{- fail (printf "config.probes.%s.timeout is %s, not shorter than the interval of %s: probes of one target would overlap" $probe $timeout $interval) -}}
 {{- end -}}
 {{- end -}}
+{{- with (get $.Values.config.probes "path" | default dict).interval_on_loss -}}
+{{- $milliseconds := include "podnet.milliseconds" . | float64 -}}
+{{- if or (lt $milliseconds 10.0) (gt $milliseconds 600000.0) -}}
+{{- fail (printf "config.probes.path.interval_on_loss is %s: allowed are 10ms to 10m" .) -}}
+{{- end -}}
+{{- end -}}
 {{- if and .Values.podMonitor.basicAuth (not .Values.web.existingSecret) -}}
 {{- fail "podMonitor.basicAuth is given, and the agents ask for no password: give web.existingSecret as well" -}}
 {{- end -}}
