@@ -84,7 +84,7 @@ func (k courseKey) scheduled(c course) schedule.Target {
 	case config.PathProbe:
 		t.Interval = pathTurn(cfg)
 	case config.PMTUProbe:
-		t.Interval = cfg.Timeout
+		t.Interval = mtuTurn(cfg)
 	}
 	return t
 }

@@ -29,7 +29,8 @@ const (
 // the loop's goroutine.
 type mtuCourse struct {
 	to      netip.AddrPort // port 0: no transfers
-	timeout time.Duration  // of a probe, and from one turn to the next
+	timeout time.Duration  // of a probe
+	pace    time.Duration  // from one turn to the next
 	every   int            // turns from one search to the next
 	series  *metrics.PathMTU
 	vantage *vantage
@@ -39,6 +40,8 @@ type mtuCourse struct {
 	search *probers.PMTU
 	turn   int // since the search began
 	last   int // what the search before found, 0 if nothing
+
+	vanished bool // large packets, as was last said
 
 	transfers int  // still to be sent after this search, if they stall
 	waiting   bool // for the end of one
@@ -53,10 +56,15 @@ const (
 
 func newMTUCourse(k courseKey, cfg config.PMTUProbe, series *metrics.PathMTU, v *vantage, b *board) *mtuCourse {
 	return &mtuCourse{
-		to: k.addr, timeout: cfg.Timeout, every: max(int(cfg.Interval/cfg.Timeout), 1),
+		to: k.addr, timeout: cfg.Timeout, pace: mtuTurn(cfg), every: max(int(cfg.Interval/mtuTurn(cfg)), 1),
 		series: series, vantage: v, board: b, peer: k.peer,
 	}
 }
+
+// mtuTurn is the time from one turn of a search to the next: a probe that is lost
+// has just ended by then, so that the next one is sent in the next turn and not
+// in the one after.
+func mtuTurn(cfg config.PMTUProbe) time.Duration { return cfg.Timeout + cfg.Timeout/4 }
 
 // transferPort is where the peers' responders take transfers, 0 if TCP is not
 // probed.
@@ -94,7 +102,7 @@ func (c *mtuCourse) Turn(e schedule.Engine) []probers.Probe {
 // abandoned reports whether the end of a probe will never come: its engine has
 // gone with its namespace, and the course goes on with another.
 func (c *mtuCourse) abandoned() bool {
-	return !c.ended() && time.Duration(c.quiet)*c.timeout > 2*transferTimeout+2*c.timeout
+	return !c.ended() && time.Duration(c.quiet)*c.pace > 2*transferTimeout+2*c.timeout
 }
 
 // ended reports whether there is nothing more to be done until the next search.
@@ -133,13 +141,23 @@ func (c *mtuCourse) Result(res probers.Result) {
 		return
 	}
 	c.search.Add(res)
-	if !c.search.Ended() {
-		return
+	switch r := c.search.Report(); {
+	case c.search.Ended():
+		c.last = r.MTU
+		c.series.Report(r)
+		c.noteSearch(r.State == probers.PMTUBlackHole)
+	case c.search.Vanishing():
+		// To find from which size on takes up to half a minute more.
+		if !c.vanished {
+			c.series.Vanishing()
+		}
+		c.noteSearch(true)
 	}
-	r := c.search.Report()
-	c.last = r.MTU
-	c.series.Report(r)
-	c.board.noteLarge(c.peer, largeProbe{c.vantage.name, probers.ICMP}, r.State == probers.PMTUBlackHole, time.Now().Add(c.keep()))
+}
+
+func (c *mtuCourse) noteSearch(lost bool) {
+	c.vanished = lost
+	c.board.noteLarge(c.peer, largeProbe{c.vantage.name, probers.ICMP}, lost, time.Now().Add(c.keep()))
 }
 
 // transferred takes the end of a transfer. One that had no connection, or that
@@ -176,7 +194,7 @@ func stalled(res probers.Result) bool {
 // keep is how long what was found is valid: for two further rounds that both
 // take as long as they can.
 func (c *mtuCourse) keep() time.Duration {
-	return 3*time.Duration(c.every)*c.timeout + 2*transferTries*transferTimeout
+	return 3*time.Duration(c.every)*c.pace + 2*transferTries*transferTimeout
 }
 
 func (c *mtuCourse) forget() { c.series.Forget() }

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -135,4 +136,66 @@ func TestSearchesOutliveTheirEngine(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What PodNetMTUBlackHole needs of an agent: a search that begins as late as can
+// be after the fault, by turns as the loop gives them.
+func TestABlackHoleIsKnownBeforeItsSizeIs(t *testing.T) {
+	const passes = 1281 // takes a search nearly longest
+	tests := []struct {
+		name string
+		port uint16
+		lost func(p probers.Probe) bool
+		want time.Duration // from the beginning of the search, at most
+		size bool          // is known later
+	}{
+		{"large packets vanish", 0, func(p probers.Probe) bool { return p.Size > passes }, 3 * time.Second, true},
+		{"only those of TCP do", 9798, func(p probers.Probe) bool { return p.Kind == probers.TCPTransfer }, 6 * time.Second, false},
+		{"those of TCP do, and nothing answers pings", 9798, func(probers.Probe) bool { return true }, 9 * time.Second, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := courseKey{probe: "pmtu", vantage: vantagePod, peer: other, addr: netip.AddrPortFrom(netip.MustParseAddr("10.244.2.2"), tt.port), config: config.Default().Probes.PMTU}
+				b, reg := newTestBoard(), prometheus.NewRegistry()
+				c := newMTUCourse(k, config.Default().Probes.PMTU, metrics.NewPaths(reg).MTU(vantagePod, other.node, other.family), &vantage{name: vantagePod}, b)
+				pace := k.scheduled(c).Interval
+				began, found, sized := time.Now(), time.Duration(0), time.Duration(0)
+				for time.Since(began) < time.Minute && (found == 0 || tt.size && sized == 0) {
+					for _, p := range c.Turn(routed{}) {
+						time.AfterFunc(p.Timeout, func() { c.Result(endOf(p, tt.lost(p))) })
+					}
+					time.Sleep(pace)
+					synctest.Wait()
+					answer(b, self, nil)
+					answer(b, other, nil)
+					b.judge(time.Now())
+					if found == 0 && verdictOf(t, b, other) == verdict.LargeLost {
+						found = time.Since(began)
+					}
+					if sized == 0 && found != 0 && testutil.CollectAndCount(reg, "podnet_path_mtu_bytes") > 0 {
+						sized = time.Since(began)
+					}
+				}
+				if found == 0 || found > tt.want {
+					t.Errorf("known after %v; want %v at most", found, tt.want)
+				}
+				if tt.size && (sized <= found || sized > 25*time.Second) {
+					t.Errorf("the size is known after %v; want it after %v, and within 25s", sized, found)
+				}
+			})
+		})
+	}
+}
+
+// endOf is how a probe ends.
+func endOf(p probers.Probe, lost bool) probers.Result {
+	res := probers.Result{Tag: p.Tag, Event: probers.Done}
+	if lost {
+		res.Reason = probers.Timeout
+	}
+	if lost && p.Kind == probers.TCPTransfer {
+		res.Transfer = &probers.Transfer{Established: true, Size: 4096, Request: 4300}
+	}
+	return res
 }

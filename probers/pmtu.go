@@ -136,6 +136,11 @@ func (s *PMTU) Ended() bool { return s.ended }
 // Report returns what was found so far.
 func (s *PMTU) Report() PMTUReport { return s.report }
 
+// Vanishing reports whether it is known already that larger packets vanish
+// without a word while smaller ones pass. From which size on is known when the
+// search has ended.
+func (s *PMTU) Vanishing() bool { return s.silent && s.passes > 0 && s.passes < s.opts.Upper }
+
 // choose decides on the next size, or ends the search.
 func (s *PMTU) choose() {
 	s.lost, s.spared = 0, 0

@@ -229,3 +229,47 @@ func TestPMTUFindsEverySize(t *testing.T) {
 		t.Logf("upper %d: at most %d probes", upper, worst)
 	}
 }
+
+func TestVanishingIsKnownBeforeTheSize(t *testing.T) {
+	tests := []struct {
+		name string
+		at   path
+		want bool
+	}{
+		{"everything passes", func(int, int) Result { return Result{} }, false},
+		{"nothing passes", func(int, int) Result { return Result{Reason: Timeout} }, false},
+		{"large ones vanish", func(size, _ int) Result { return lostIf(size > 1410) }, true},
+		{"one is lost", func(_, try int) Result { return lostIf(try == 0) }, false},
+		{"large ones are refused", func(size, _ int) Result {
+			if size > 1410 {
+				return Result{Reason: FragNeeded, ICMP: ICMPError{From: netip.MustParseAddr("10.0.0.1"), MTU: 1410}}
+			}
+			return Result{}
+		}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := NewPMTU(PMTUOptions{To: netip.MustParseAddrPort("10.0.9.2:0"), Upper: 1500})
+			known := 0 // probes
+			s.run(t, func(size, try int) Result {
+				if s.Vanishing() && known == 0 {
+					known = try
+				}
+				return tt.at(size, try)
+			})
+			if got := known > 0; got != tt.want {
+				t.Errorf("known after %d probes; want %v", known, tt.want)
+			}
+			if tt.want && known > DefaultPMTUTries+1 {
+				t.Errorf("known after %d probes; want %d", known, DefaultPMTUTries+1)
+			}
+		})
+	}
+}
+
+func lostIf(lost bool) Result {
+	if lost {
+		return Result{Reason: Timeout}
+	}
+	return Result{}
+}

@@ -203,6 +203,13 @@ func (m *PathMTU) Report(r probers.PMTUReport) {
 	m.p.blackHole.WithLabelValues(m.labels...).Set(boolean(r.State == probers.PMTUBlackHole))
 }
 
+// Vanishing publishes that larger packets vanish. How large one may be is not
+// known yet.
+func (m *PathMTU) Vanishing() {
+	m.p.mtu.DeleteLabelValues(m.labels...)
+	m.p.blackHole.WithLabelValues(m.labels...).Set(1)
+}
+
 // Transfer publishes whether a transfer was completed, or stalled.
 func (m *PathMTU) Transfer(ok bool) {
 	m.p.transfer.WithLabelValues(m.labels...).Set(boolean(ok))
