@@ -211,7 +211,8 @@ func TestEveryMetricOfARuleIsDocumented(t *testing.T) {
 	}
 }
 
-// A record that is used and not recorded is a rule that never fires.
+// A record that is used and not recorded is a rule that never fires. One may go
+// on from its own last value, if there is something that it begins with.
 func TestEveryRecordThatIsUsedIsRecorded(t *testing.T) {
 	record := regexp.MustCompile(`\bpodnet:[a-z0-9_:]+`)
 	recorded := make(map[string]bool)
@@ -221,7 +222,7 @@ func TestEveryRecordThatIsUsedIsRecorded(t *testing.T) {
 			texts = append(texts, text)
 		}
 		for _, name := range record.FindAllString(strings.Join(texts, "\n"), -1) {
-			if r.Alert != "" && !recorded[name] || r.Record == name {
+			if r.Alert != "" && !recorded[name] || r.Record == name && !strings.Contains(r.Expr, " or "+name) {
 				t.Errorf("%s%s uses %s, which no rule before it records", r.Record, r.Alert, name)
 			}
 		}

@@ -92,6 +92,13 @@ func quietChecks() []check {
 			inject:  drainNode, clear: joinAgain,
 		},
 		{
+			// Longer than Kubernetes needs to find it NotReady, and than the
+			// ticket waits that its agent is down.
+			id: "node-maintenance", title: "a node is cordoned, drained and switched off, to come back", node: "node3", within: time.Minute,
+			mustSee: `max_over_time(up{node="NODE"}[45s]) == 0 unless on (node) ALERTS{alertname="PodNetAgentDown", alertstate="firing"}`,
+			inject:  maintainNode, clear: backInService,
+		},
+		{
 			id: "node-joins", title: "a node joins", node: joiner, within: time.Minute,
 			mustSee: `count(sum by (node) (increase(podnet_peer_verdicts_total{peer_node="NODE", verdict="ok"}[5s])) > 0) >= 3`,
 			inject:  joinNode, clear: leaveNode,

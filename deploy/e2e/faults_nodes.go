@@ -25,9 +25,35 @@ func rollout(name string) func(context.Context, *Cluster, NodePlan) error {
 // settled waits until all pods run.
 func settled(ctx context.Context, c *Cluster, _ NodePlan) error { return c.rolledOut(ctx) }
 
-// drainNode takes a node out of service as its administrator does: cordon,
-// drain, power off, delete.
+// drainNode takes a node out of service for good as its administrator does:
+// cordon, drain, power off, delete.
 func drainNode(ctx context.Context, c *Cluster, n NodePlan) error {
+	if err := c.drain(ctx, n); err != nil {
+		return err
+	}
+	return c.deleteNode(ctx, n)
+}
+
+// maintainNode takes a node out of service for a while: cordon, drain, power
+// off.
+func maintainNode(ctx context.Context, c *Cluster, n NodePlan) error {
+	if err := c.drain(ctx, n); err != nil {
+		return err
+	}
+	return c.powerOff(n)
+}
+
+// backInService is the end of maintenance.
+func backInService(ctx context.Context, c *Cluster, n NodePlan) error {
+	if err := joinAgain(ctx, c, n); err != nil {
+		return err
+	}
+	_, err := c.kubectl(ctx, nil, "uncordon", n.Name)
+	return err
+}
+
+// drain cordons and drains a node, and waits until all others know.
+func (c *Cluster) drain(ctx context.Context, n NodePlan) error {
 	for _, args := range [][]string{
 		{"cordon", n.Name},
 		{"drain", n.Name, "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=60s"},
@@ -36,10 +62,7 @@ func drainNode(ctx context.Context, c *Cluster, n NodePlan) error {
 			return err
 		}
 	}
-	if err := c.peersKnow(ctx, n); err != nil {
-		return err
-	}
-	return c.deleteNode(ctx, n)
+	return c.peersKnow(ctx, n)
 }
 
 // deleteNode powers a node off and deletes it from Kubernetes.
