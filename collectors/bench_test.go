@@ -25,7 +25,7 @@ func BenchmarkCollect(b *testing.B) {
 	endpoint := func(ns Namespace) bool { return ns.Pod == "pod-0" }
 	var peers peerList
 	for i := range 32 {
-		peers = append(peers, Peer{
+		peers = append(peers, &Peer{
 			Node:          fmt.Sprintf("n%d", i),
 			NodeAddresses: []netip.Addr{netip.AddrFrom4([4]byte{10, 1, 0, byte(i)})},
 			PodAddresses:  []netip.Addr{netip.AddrFrom4([4]byte{10, byte(i), 0, 2})},

@@ -62,8 +62,9 @@ type Peer struct {
 	Self          bool         // this node
 }
 
-// Peers tells which nodes the mesh has now, this node among them. A list that
-// was returned does not change: another mesh is another list.
+// Peers tells which nodes the mesh has now, this node among them, sorted by name. A list that
+// was returned does not change, and neither do the Peers in it: another mesh is
+// another list, in which a Peer that did not change stands by the same pointer.
 type Peers interface {
-	Peers() []Peer
+	Peers() []*Peer
 }

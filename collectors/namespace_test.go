@@ -222,6 +222,6 @@ func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 func everywhere(Namespace) bool { return true }
 
 // peerList is a mesh that does not change.
-type peerList []Peer
+type peerList []*Peer
 
-func (p peerList) Peers() []Peer { return p }
+func (p peerList) Peers() []*Peer { return p }

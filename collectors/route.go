@@ -115,7 +115,7 @@ func (c *Route) look() ([]lookup, error) {
 }
 
 // from looks up every peer from one namespace.
-func (c *Route) from(ns Namespace, vantage string, peers []Peer) ([]lookup, error) {
+func (c *Route) from(ns Namespace, vantage string, peers []*Peer) ([]lookup, error) {
 	names := deviceNames{handles: c.handles, ns: ns, names: map[int32]string{}}
 	var found []lookup
 	for _, peer := range peers {

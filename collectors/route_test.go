@@ -89,8 +89,8 @@ func TestRouteTellsWhatTheTableSaysAboutEveryPeer(t *testing.T) {
 	node.route(t, "fd15::/64", unix.RTN_UNREACHABLE, "")
 	pod.route(t, "0.0.0.0/0", unix.RTN_UNICAST, "10.1.0.1")
 
-	peer := func(name, node string, pods ...string) Peer {
-		p := Peer{Node: name, NodeAddresses: []netip.Addr{netip.MustParseAddr(node)}}
+	peer := func(name, node string, pods ...string) *Peer {
+		p := &Peer{Node: name, NodeAddresses: []netip.Addr{netip.MustParseAddr(node)}}
 		for _, pod := range pods {
 			p.PodAddresses = append(p.PodAddresses, netip.MustParseAddr(pod))
 		}

@@ -13,9 +13,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/version"
 
-	"github.com/podnet-exporter/podnet_exporter/collectors"
 	"github.com/podnet-exporter/podnet_exporter/exporter/config"
 	"github.com/podnet-exporter/podnet_exporter/exporter/discovery"
+	"github.com/podnet-exporter/podnet_exporter/exporter/mesh"
 	"github.com/podnet-exporter/podnet_exporter/exporter/metrics"
 	"github.com/podnet-exporter/podnet_exporter/exporter/netns"
 	"github.com/podnet-exporter/podnet_exporter/exporter/schedule"
@@ -48,6 +48,8 @@ type agent struct {
 	cfg        *config.Config
 	snapshot   discovery.Snapshot
 	found      bool // a snapshot has come
+	chooser    mesh.Chooser
+	applied    applied
 	targets    map[meshTarget]*sink
 	measuring  map[courseKey]course
 	scheduled  map[string][]schedule.Target // of both, by vantage
@@ -59,6 +61,12 @@ type agent struct {
 	snapshots                          chan discovery.Snapshot
 	collecting, discovering, responder service
 	answering                          *probers.Responder // that runs, nil if none does
+}
+
+// applied is what the running targets were made from.
+type applied struct {
+	cfg   *config.Config
+	nodes []*discovery.Node // probed
 }
 
 // newAgent returns an agent that reports to reg, with nothing running yet.
@@ -84,6 +92,7 @@ func newAgent(cfg *config.Config, configFile string, reg prometheus.Registerer, 
 		snapshots:  make(chan discovery.Snapshot),
 		key:        key,
 		cfg:        cfg,
+		chooser:    mesh.Chooser{Self: cfg.Node},
 		targets:    make(map[meshTarget]*sink),
 		measuring:  make(map[courseKey]course),
 	}
@@ -253,13 +262,17 @@ func (a *agent) apply() {
 	a.namespaces.Set(localPods(self))
 	a.follow(self.Endpoint.Pod)
 
-	nodes, states := chosen(a.cfg, a.node, a.announced.over(a.snapshot.Nodes))
+	nodes := a.announced.over(chosen(a.cfg, a.snapshot.Nodes, &a.chooser))
+	a.rotation.set(a.node, a.snapshot.Nodes, nodes)
 	a.names.set(a.snapshot, a.node, nodes)
+	a.prober.Peers(peerStates(a.node, nodes, len(a.snapshot.Nodes)))
+	if a.cfg == a.applied.cfg && slices.EqualFunc(nodes, a.applied.nodes, (*discovery.Node).SameAs) {
+		return // something changed that is not probed
+	}
+	a.applied.cfg, a.applied.nodes = a.cfg, nodes
 	a.view.setProbed(nodes)
-	a.prober.Peers(states)
 	a.prober.Zones(zonePairs(self.Zone, a.node, nodes))
 	a.board.set(boardPeers(nodes, a.node))
-	a.rotation.set(a.node, a.snapshot.Nodes, nodes)
 	a.setTargets(meshTargets(a.cfg, len(a.key) > 0, nodes), a.courses(nodes))
 }
 
@@ -322,7 +335,7 @@ func (a *agent) schedule() {
 }
 
 // boardPeers returns what the board has to know about the probed nodes.
-func boardPeers(nodes []discovery.Node, self string) map[peerKey]peerState {
+func boardPeers(nodes []*discovery.Node, self string) map[peerKey]peerState {
 	peers := make(map[peerKey]peerState)
 	for _, n := range nodes {
 		for _, addr := range n.Addresses {
@@ -337,7 +350,7 @@ func boardPeers(nodes []discovery.Node, self string) map[peerKey]peerState {
 
 // zonePairs returns, for each peer of this node, the zones that the two are
 // in; "" if that is one zone, or not known.
-func zonePairs(zone, self string, nodes []discovery.Node) map[string]string {
+func zonePairs(zone, self string, nodes []*discovery.Node) map[string]string {
 	pairs := make(map[string]string)
 	for _, n := range nodes {
 		switch {
@@ -349,69 +362,4 @@ func zonePairs(zone, self string, nodes []discovery.Node) map[string]string {
 		}
 	}
 	return pairs
-}
-
-// meshView is the mesh as the collectors see it. Its Peers are the nodes that
-// this one probes, itself among them.
-type meshView struct {
-	mu     sync.Mutex
-	all    []collectors.Peer // every node of the mesh
-	probed []collectors.Peer
-	self   discovery.Pod // this node's endpoint
-}
-
-func (v *meshView) set(s discovery.Snapshot, self string) {
-	peers := make([]collectors.Peer, 0, len(s.Nodes))
-	for _, n := range s.Nodes {
-		peers = append(peers, collectors.Peer{
-			Node: n.Name, NodeAddresses: n.Addresses, PodAddresses: n.Endpoint.Addresses, Self: n.Name == self,
-		})
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.all = peers
-	if own, ok := s.Node(self); ok {
-		v.self = own.Endpoint.Pod
-	}
-}
-
-// own returns this node's endpoint.
-func (v *meshView) own() discovery.Pod {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.self
-}
-
-// Peers implements [collectors.Peers].
-func (v *meshView) Peers() []collectors.Peer {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.probed
-}
-
-// setProbed takes the nodes of the mesh that are probed.
-func (v *meshView) setProbed(nodes []discovery.Node) {
-	names := make(map[string]bool, len(nodes))
-	for _, n := range nodes {
-		names[n.Name] = true
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.probed = nil
-	for _, p := range v.all {
-		if names[p.Node] {
-			v.probed = append(v.probed, p)
-		}
-	}
-}
-
-// wholeMesh is the view whose Peers are all nodes: packets of all of them may
-// die here.
-type wholeMesh struct{ view *meshView }
-
-// Peers implements [collectors.Peers].
-func (w wholeMesh) Peers() []collectors.Peer {
-	w.view.mu.Lock()
-	defer w.view.mu.Unlock()
-	return w.view.all
 }

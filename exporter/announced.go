@@ -18,7 +18,13 @@ type announced struct {
 
 // note keeps what a node's agent announced.
 func (a *announced) note(node string, said probers.UDPState) {
-	state := map[probers.UDPState]discovery.State{probers.UDPCordoned: discovery.Cordoned, probers.UDPDraining: discovery.Draining}[said]
+	var state discovery.State // "": as usual
+	switch said {
+	case probers.UDPCordoned:
+		state = discovery.Cordoned
+	case probers.UDPDraining:
+		state = discovery.Draining
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.states[node] == state {
@@ -45,10 +51,10 @@ func (a *announced) take() bool {
 	return changed
 }
 
-// over returns the nodes with what they announced in the place of ready, and
-// forgets what is not among them. Other states are kept: discovery knows then
-// that the node is not up yet, or not any more.
-func (a *announced) over(nodes []discovery.Node) []discovery.Node {
+// over returns the probed nodes with what they announced in the place of ready,
+// and forgets what is not among them. Other states are kept: discovery knows
+// then that the node is not up yet, or not any more.
+func (a *announced) over(nodes []*discovery.Node) []*discovery.Node {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.states) == 0 {
@@ -56,15 +62,16 @@ func (a *announced) over(nodes []discovery.Node) []discovery.Node {
 	}
 	nodes = slices.Clone(nodes)
 	there := make(map[string]discovery.State, len(a.states))
-	for i := range nodes {
-		n := &nodes[i]
+	for i, n := range nodes {
 		state, said := a.states[n.Name]
 		if !said {
 			continue
 		}
 		there[n.Name] = state
 		if n.State == discovery.Ready {
-			n.State = state
+			changed := *n
+			changed.State = state
+			nodes[i] = &changed
 		}
 	}
 	a.states = there

@@ -10,11 +10,11 @@ import (
 )
 
 func TestAnnouncedStatesGoOverReady(t *testing.T) {
-	mesh := []discovery.Node{
+	mesh := []*discovery.Node{
 		{Name: "n1", State: discovery.Ready}, {Name: "n2", State: discovery.Ready},
 		{Name: "n3", State: discovery.NotReady}, {Name: "n4", State: discovery.Ready},
 	}
-	states := func(nodes []discovery.Node) (all []discovery.State) {
+	states := func(nodes []*discovery.Node) (all []discovery.State) {
 		for _, n := range nodes {
 			all = append(all, n.State)
 		}
@@ -63,7 +63,7 @@ func TestAnnouncementsComeBackAsTheyWereMeant(t *testing.T) {
 		if s == discovery.NotReady {
 			want = discovery.Ready // who answers is up
 		}
-		if got := a.over([]discovery.Node{{Name: "n", State: discovery.Ready}})[0].State; got != want {
+		if got := a.over([]*discovery.Node{{Name: "n", State: discovery.Ready}})[0].State; got != want {
 			t.Errorf("%s is announced as %s", s, got)
 		}
 	}

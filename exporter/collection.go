@@ -133,6 +133,6 @@ func (a *agent) replaceCollectors(ctx context.Context, cfg *config.Config) error
 }
 
 // localPods returns the pods of this node, its endpoint first.
-func localPods(self discovery.Node) []discovery.Pod {
+func localPods(self *discovery.Node) []discovery.Pod {
 	return append([]discovery.Pod{self.Endpoint.Pod}, self.Pods...)
 }

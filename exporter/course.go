@@ -30,8 +30,8 @@ type course interface {
 // courses returns what is measured along the paths to the chosen nodes: from
 // this node to theirs, and from this node's pod to theirs. Paths to some of them
 // are enough: every node is measured by as many others as it measures.
-func (a *agent) courses(nodes []discovery.Node) []courseKey {
-	others := slices.DeleteFunc(slices.Clone(nodes), func(n discovery.Node) bool { return n.Name == a.node })
+func (a *agent) courses(nodes []*discovery.Node) []courseKey {
+	others := slices.DeleteFunc(slices.Clone(nodes), func(n *discovery.Node) bool { return n.Name == a.node })
 	var keys []courseKey
 	if cfg := a.cfg.Probes.Path; cfg.Enabled {
 		keys = courseKeys(keys, "path", mesh.Nearest(a.node, others, cfg.Peers), a.cfg.Probes.UDP.Port, cfg)
@@ -43,7 +43,7 @@ func (a *agent) courses(nodes []discovery.Node) []courseKey {
 }
 
 // courseKeys appends the courses of one kind to both addresses of the nodes.
-func courseKeys(keys []courseKey, probe string, nodes []discovery.Node, port uint16, config any) []courseKey {
+func courseKeys(keys []courseKey, probe string, nodes []*discovery.Node, port uint16, config any) []courseKey {
 	for _, n := range nodes {
 		for vantage, addrs := range map[string][]netip.Addr{vantageNode: n.Addresses, vantagePod: n.Endpoint.Addresses} {
 			for _, addr := range addrs {

@@ -31,7 +31,7 @@ func (a *agent) cover(now time.Time) {
 
 // nodesAt returns how many nodes besides this one have at least one of the
 // addresses. Probes of pods may arrive with the address of their node.
-func nodesAt(mesh []collectors.Peer, addresses []netip.Addr) int {
+func nodesAt(mesh []*collectors.Peer, addresses []netip.Addr) int {
 	wanted := make(map[netip.Addr]bool, len(addresses))
 	for _, addr := range addresses {
 		wanted[addr] = true
@@ -45,8 +45,8 @@ func nodesAt(mesh []collectors.Peer, addresses []netip.Addr) int {
 		return false
 	}
 	nodes := 0
-	for i := range mesh {
-		if p := &mesh[i]; !p.Self && (has(p.NodeAddresses) || has(p.PodAddresses)) {
+	for _, p := range mesh {
+		if !p.Self && (has(p.NodeAddresses) || has(p.PodAddresses)) {
 			nodes++
 		}
 	}

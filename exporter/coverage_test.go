@@ -14,7 +14,7 @@ func TestNodesAtCountsOtherNodesOnce(t *testing.T) {
 		}
 		return all
 	}
-	mesh := []collectors.Peer{
+	mesh := []*collectors.Peer{
 		{Node: "n1", NodeAddresses: addresses("10.1.0.1", "fd00::1"), PodAddresses: addresses("10.2.1.2"), Self: true},
 		{Node: "n2", NodeAddresses: addresses("10.1.0.2", "fd00::2"), PodAddresses: addresses("10.2.2.2")},
 		{Node: "n3", NodeAddresses: addresses("10.1.0.3"), PodAddresses: addresses("10.2.3.2")},

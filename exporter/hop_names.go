@@ -23,8 +23,8 @@ type hopNames struct {
 	mu     sync.Mutex
 	mesh   discovery.Snapshot
 	self   string
-	peers  []discovery.Node // that paths lead to
-	expiry time.Time        // of the following two
+	peers  []*discovery.Node // that paths lead to
+	expiry time.Time         // of the following two
 	found  map[netip.Addr]string
 	ways   []podWay
 }
@@ -75,11 +75,34 @@ func (h *hopNames) close() {
 }
 
 // set takes the names of the mesh: nodes, endpoint pods, and routers. peers are
-// the nodes that paths lead to.
-func (h *hopNames) set(s discovery.Snapshot, self string, peers []discovery.Node) {
+// the nodes that paths lead to. Names that were found stay, but for those of
+// nodes that changed.
+func (h *hopNames) set(s discovery.Snapshot, self string, peers []*discovery.Node) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.mesh, h.self, h.peers, h.expiry = s, self, peers, time.Time{}
+	for was, is := range discovery.Changes(h.mesh.Nodes, s.Nodes) {
+		for _, n := range []*discovery.Node{was, is} {
+			if n != nil {
+				h.lose(n.Addresses)
+				h.lose(n.Endpoint.Addresses)
+			}
+		}
+	}
+	if self != h.self || !slices.EqualFunc(peers, h.peers, (*discovery.Node).SameAs) || !sameRouters(s.Routers, h.mesh.Routers) {
+		h.expiry = time.Time{} // bridges and tunnels follow from the peers
+	}
+	h.mesh, h.self, h.peers = s, self, peers
+}
+
+// lose forgets whose the addresses are.
+func (h *hopNames) lose(addrs []netip.Addr) {
+	for _, a := range addrs {
+		delete(h.found, a)
+	}
+}
+
+func sameRouters(a, b []discovery.Router) bool {
+	return slices.EqualFunc(a, b, func(a, b discovery.Router) bool { return a.Name == b.Name && slices.Equal(a.Addresses, b.Addresses) })
 }
 
 // name returns the name of an address, or the address itself.
@@ -155,7 +178,7 @@ func (h *hopNames) part(addr netip.Addr) string {
 // podWays looks up the way to every peer's pods. Those that lead through a
 // tunnel, or to the peer's own address, lead to that node; others may lead to a
 // router that has much else behind it.
-func podWays(network nodeNetwork, self string, peers []discovery.Node) []podWay {
+func podWays(network nodeNetwork, self string, peers []*discovery.Node) []podWay {
 	var ways []podWay
 	for _, n := range peers {
 		if n.Name == self || network == nil {

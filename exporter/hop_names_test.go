@@ -26,11 +26,11 @@ func (t table) Way(addr netip.Addr) (way, bool) {
 }
 
 // meshOf is n1, n2 and n3, whose endpoints have the given addresses.
-func meshOf(endpoints ...string) []discovery.Node {
-	var nodes []discovery.Node
+func meshOf(endpoints ...string) []*discovery.Node {
+	var nodes []*discovery.Node
 	for i, text := range endpoints {
 		name := "n" + string(rune('1'+i))
-		n := discovery.Node{Name: name, Addresses: []netip.Addr{netip.MustParseAddr("172.20.1.1" + string(rune('1'+i)))}}
+		n := &discovery.Node{Name: name, Addresses: []netip.Addr{netip.MustParseAddr("172.20.1.1" + string(rune('1'+i)))}}
 		n.Endpoint.Namespace, n.Endpoint.Name = "podnet", "endpoint-"+name
 		n.Endpoint.Addresses = []netip.Addr{netip.MustParseAddr(text)}
 		nodes = append(nodes, n)
@@ -110,5 +110,49 @@ func TestNamesFollowTheRoutingTable(t *testing.T) {
 	at = at.Add(wayMaxAge)
 	if got := h.name(tunnel); got != "tunnel of n3" {
 		t.Errorf("name() = %q a minute later; want tunnel of n3", got)
+	}
+}
+
+// asked counts how often the routing table is asked.
+type asked struct {
+	table
+	times int
+}
+
+func (a *asked) Way(addr netip.Addr) (way, bool) {
+	a.times++
+	return a.table.Way(addr)
+}
+
+func TestNamesStayUnlessTheirNodeChanges(t *testing.T) {
+	nodes := meshOf("10.244.1.2", "10.244.2.2", "10.244.3.2")
+	network := &asked{table: table{"10.244.2.0/24": {gateway: netip.MustParseAddr("10.244.2.0"), kind: "vxlan"}}}
+	h := newHopNames(network)
+	h.set(discovery.Snapshot{Nodes: nodes}, "n1", nodes[:2])
+	check := func(addr, want string) {
+		t.Helper()
+		if got := h.name(netip.MustParseAddr(addr)); got != want {
+			t.Errorf("name(%s) = %q; want %q", addr, got, want)
+		}
+	}
+	check("10.244.2.0", "tunnel of n2")
+	check("10.244.3.9", "10.244.3.9")
+	before := network.times
+
+	moved := *nodes[2]
+	moved.Endpoint.Addresses = []netip.Addr{netip.MustParseAddr("10.244.3.9")}
+	now := []*discovery.Node{nodes[0], nodes[1], &moved}
+	h.set(discovery.Snapshot{Nodes: now}, "n1", now[:2])
+	check("10.244.2.0", "tunnel of n2")
+	check("10.244.3.9", "podnet/endpoint-n3")
+	if network.times != before {
+		t.Errorf("the routing table was asked %d times after a change that does not concern it", network.times-before)
+	}
+	h.set(discovery.Snapshot{Nodes: nodes}, "n1", nodes[:2])
+	check("10.244.3.9", "10.244.3.9")
+	h.set(discovery.Snapshot{Nodes: now}, "n1", now)
+	check("10.244.2.0", "tunnel of n2")
+	if network.times <= before+1 {
+		t.Error("other peers, and the routing table was not asked again")
 	}
 }

@@ -43,7 +43,7 @@ func fabric(t *testing.T, loses map[string]bool) probers.PathReport {
 func TestLossHops(t *testing.T) {
 	names := newHopNames(nil)
 	names.set(discovery.Snapshot{
-		Nodes: []discovery.Node{{Name: "n1", Addresses: []netip.Addr{netip.MustParseAddr("172.20.1.11")}}},
+		Nodes: []*discovery.Node{{Name: "n1", Addresses: []netip.Addr{netip.MustParseAddr("172.20.1.11")}}},
 		Routers: []discovery.Router{
 			{Name: "tor2", Addresses: []netip.Addr{netip.MustParseAddr("10.0.0.2")}},
 			{Name: "spine1", Addresses: []netip.Addr{netip.MustParseAddr("10.0.1.1")}},

@@ -28,8 +28,8 @@ type rotation struct {
 	log    *slog.Logger
 
 	self   string
-	nodes  []discovery.Node // of the mesh; another list is another mesh
-	peers  map[string]bool  // probed anyway
+	nodes  []*discovery.Node // of the mesh; another list is another mesh
+	peers  map[string]bool   // probed anyway
 	order  mesh.Rotation
 	sorted bool // order is that of nodes
 
@@ -40,7 +40,7 @@ type rotation struct {
 
 // visit is a node that is visited.
 type visit struct {
-	node discovery.Node
+	node *discovery.Node
 
 	mu       sync.Mutex
 	families map[string]*peerState
@@ -51,32 +51,30 @@ func newRotation(series *metrics.Rotation, b *board, log *slog.Logger) *rotation
 }
 
 // set takes another mesh, and whom this node probes all the time.
-func (r *rotation) set(self string, nodes, probed []discovery.Node) {
-	r.self, r.nodes, r.sorted = self, nodes, false
+func (r *rotation) set(self string, nodes, probed []*discovery.Node) {
+	r.order, r.sorted = r.order.Over(nodes)
+	r.self, r.nodes = self, nodes
 	r.peers = make(map[string]bool, len(probed))
 	for _, n := range probed {
 		r.peers[n.Name] = true
 	}
-	there := make(map[string]discovery.Node, len(r.held)+1)
-	for _, n := range nodes {
-		if r.held[n.Name] != nil || r.now != nil && r.now.node.Name == n.Name {
-			there[n.Name] = n
-		}
-	}
+	mesh := discovery.Snapshot{Nodes: nodes}
 	for name, v := range r.held {
-		if r.peers[name] || !v.follow(there[name]) {
+		if node, there := mesh.Node(name); !there || r.peers[name] || !v.follow(node) {
 			r.release(v)
 		}
 	}
-	if r.now != nil && (r.peers[r.now.node.Name] || !r.now.follow(there[r.now.node.Name])) {
-		r.now = nil
+	if r.now != nil {
+		if node, there := mesh.Node(r.now.node.Name); !there || r.peers[node.Name] || !r.now.follow(node) {
+			r.now = nil
+		}
 	}
 }
 
-// follow takes what is known of the node now. It is false if the node is gone,
-// or has other addresses: what it was probed at says nothing any more.
-func (v *visit) follow(node discovery.Node) bool {
-	if node.Name == "" || !sameAddresses(v.node, node) {
+// follow takes what is known of the node now. It is false if the node has other
+// addresses: what it was probed at says nothing any more.
+func (v *visit) follow(node *discovery.Node) bool {
+	if !sameAddresses(v.node, node) {
 		return false
 	}
 	v.mu.Lock()
@@ -126,7 +124,7 @@ func (r *rotation) end() {
 	}
 }
 
-func newVisit(node discovery.Node) *visit {
+func newVisit(node *discovery.Node) *visit {
 	v := &visit{node: node, families: make(map[string]*peerState)}
 	for _, list := range [][]netip.Addr{node.Addresses, node.Endpoint.Addresses} {
 		for _, addr := range list {
@@ -222,7 +220,7 @@ func (v *visit) verdicts(now time.Time, isolated map[string]bool) map[string]ver
 func (r *rotation) targets(cfg *config.Config, vantages map[string]*vantage) map[string][]schedule.Target {
 	byVantage := make(map[string][]schedule.Target)
 	add := func(v *visit) {
-		for _, t := range meshTargets(cfg, false, []discovery.Node{v.node}) {
+		for _, t := range meshTargets(cfg, false, []*discovery.Node{v.node}) {
 			s := &visitSink{visit: v, vantage: vantages[t.vantage], target: t}
 			scheduled := t.scheduled(s)
 			scheduled.Key = "visit " + scheduled.Key
@@ -278,6 +276,6 @@ func visitTime(cfg *config.Config) time.Duration {
 }
 
 // sameAddresses reports whether a node is probed at the same addresses.
-func sameAddresses(a, b discovery.Node) bool {
+func sameAddresses(a, b *discovery.Node) bool {
 	return slices.Equal(a.Addresses, b.Addresses) && slices.Equal(a.Endpoint.Addresses, b.Endpoint.Addresses)
 }

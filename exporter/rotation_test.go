@@ -11,6 +11,7 @@ import (
 
 	"github.com/podnet-exporter/podnet_exporter/exporter/config"
 	"github.com/podnet-exporter/podnet_exporter/exporter/discovery"
+	"github.com/podnet-exporter/podnet_exporter/exporter/mesh"
 	"github.com/podnet-exporter/podnet_exporter/exporter/metrics"
 	"github.com/podnet-exporter/podnet_exporter/probers"
 )
@@ -21,7 +22,7 @@ type rotationTest struct {
 	*rotation
 	cfg   *config.Config
 	reg   *prometheus.Registry
-	nodes []discovery.Node
+	nodes []*discovery.Node
 	at    time.Time
 }
 
@@ -39,8 +40,7 @@ func newRotationTest(t *testing.T, nodes int) *rotationTest {
 
 // take gives the rotation the nodes as they are.
 func (r *rotationTest) take() {
-	probed, _ := chosen(r.cfg, r.cfg.Node, r.nodes)
-	r.set(r.cfg.Node, r.nodes, probed)
+	r.set(r.cfg.Node, r.nodes, chosen(r.cfg, r.nodes, &mesh.Chooser{Self: r.cfg.Node}))
 }
 
 // visit goes on to the next visit in which somebody is visited.

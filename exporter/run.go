@@ -87,7 +87,7 @@ func (a *agent) Ready() error {
 	if !a.vantages[vantageNode].up() {
 		return errors.New("no probes can be sent from the node's own network namespace; see the log")
 	}
-	if slices.ContainsFunc(a.view.Peers(), func(p collectors.Peer) bool { return len(p.NodeAddresses) > 0 }) {
+	if slices.ContainsFunc(a.view.Peers(), func(p *collectors.Peer) bool { return len(p.NodeAddresses) > 0 }) {
 		return nil
 	}
 	if a.kubernetes.Load() != nil {

@@ -21,7 +21,7 @@ type imagined struct {
 }
 
 // node returns a node of the cluster by its number.
-func (c imagined) node(i int) discovery.Node {
+func (c imagined) node(i int) *discovery.Node {
 	addresses := func(network byte) []netip.Addr {
 		all := []netip.Addr{netip.AddrFrom4([4]byte{10, network, byte(i >> 8), byte(i)})}
 		if c.dual {
@@ -29,7 +29,7 @@ func (c imagined) node(i int) discovery.Node {
 		}
 		return all
 	}
-	return discovery.Node{
+	return &discovery.Node{
 		Name:      fmt.Sprintf("ip-10-0-%03d-%03d.internal", i/256, i%256),
 		Zone:      fmt.Sprintf("zone-%02d", i%c.zones),
 		State:     discovery.Ready,
@@ -43,7 +43,7 @@ func (c imagined) node(i int) discovery.Node {
 
 // snapshot returns the whole cluster.
 func (c imagined) snapshot() discovery.Snapshot {
-	nodes := make([]discovery.Node, c.nodes)
+	nodes := make([]*discovery.Node, c.nodes)
 	for i := range nodes {
 		nodes[i] = c.node(i)
 	}

@@ -84,8 +84,8 @@ func coverageOf(c imagined) coverage {
 }
 
 // choose returns the peers of every node.
-func choose(nodes []discovery.Node, cfg config.Mesh) [][]discovery.Node {
-	choices := make([][]discovery.Node, len(nodes))
+func choose(nodes []*discovery.Node, cfg config.Mesh) [][]*discovery.Node {
+	choices := make([][]*discovery.Node, len(nodes))
 	var running sync.WaitGroup
 	workers := runtime.GOMAXPROCS(0)
 	for worker := range workers {
@@ -101,7 +101,7 @@ func choose(nodes []discovery.Node, cfg config.Mesh) [][]discovery.Node {
 
 // moved returns how many of the pairs that few nodes probe are not probed when
 // there are more.
-func moved(few []discovery.Node, chosen [][]discovery.Node, many []discovery.Node, after [][]discovery.Node) int {
+func moved(few []*discovery.Node, chosen [][]*discovery.Node, many []*discovery.Node, after [][]*discovery.Node) int {
 	at := make(map[string]int, len(many))
 	for i, n := range many {
 		at[n.Name] = i
@@ -110,7 +110,7 @@ func moved(few []discovery.Node, chosen [][]discovery.Node, many []discovery.Nod
 	for i, peers := range chosen {
 		now := after[at[few[i].Name]]
 		for _, p := range peers {
-			if !slices.ContainsFunc(now, func(n discovery.Node) bool { return n.Name == p.Name }) {
+			if !slices.ContainsFunc(now, func(n *discovery.Node) bool { return n.Name == p.Name }) {
 				pairs++
 			}
 		}

@@ -14,7 +14,7 @@ import (
 
 // seenBy returns how long it takes after the failure of a node until so many
 // others have noticed.
-func seenBy(count int, cfg *config.Config, nodes []discovery.Node, observers map[string][]string, random *rand.Rand) delays {
+func seenBy(count int, cfg *config.Config, nodes []*discovery.Node, observers map[string][]string, random *rand.Rand) delays {
 	var d delays
 	for range failures {
 		node := nodes[random.IntN(len(nodes))]
@@ -22,7 +22,7 @@ func seenBy(count int, cfg *config.Config, nodes []discovery.Node, observers map
 		if watching < count {
 			return delays{never: true}
 		}
-		targets := meshTargets(cfg, true, []discovery.Node{node})
+		targets := meshTargets(cfg, true, []*discovery.Node{node})
 		took := make([]time.Duration, watching)
 		for i := range took {
 			took[i] = noticed(targets, random)

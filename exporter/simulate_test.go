@@ -70,7 +70,7 @@ func TestSeriesOfANodeFullOfPods(t *testing.T) {
 	const pods = 110
 	reg := prometheus.NewRegistry()
 	snapshot := imagined{nodes: 100, zones: 3, dual: true}.snapshot()
-	self := &snapshot.Nodes[0]
+	self := snapshot.Nodes[0]
 	addLinks(t)
 	self.Endpoint.Netns = addPod(t, 0)
 	for i := 1; i < pods; i++ {
@@ -181,7 +181,7 @@ func TestAFailureIsNoticedAsSoonAsTwoProbesOfEachKindAreLost(t *testing.T) {
 	cfg := dryAgentConfig("n1")
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, dual := range []bool{false, true} {
-		targets := meshTargets(cfg, true, []discovery.Node{imagined{nodes: 2, zones: 1, dual: dual}.node(1)})
+		targets := meshTargets(cfg, true, []*discovery.Node{imagined{nodes: 2, zones: 1, dual: dual}.node(1)})
 		least, most := time.Hour, time.Duration(0)
 		for range 200 {
 			took := noticed(targets, random)

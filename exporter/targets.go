@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/podnet-exporter/podnet_exporter/exporter/config"
@@ -63,7 +65,7 @@ type meshTarget struct {
 
 // meshTargets returns what this node probes: every chosen peer and itself, at
 // both its addresses, from both vantages, by every probe, in both families.
-func meshTargets(cfg *config.Config, keyed bool, nodes []discovery.Node) []meshTarget {
+func meshTargets(cfg *config.Config, keyed bool, nodes []*discovery.Node) []meshTarget {
 	var targets []meshTarget
 	kinds, zoneOf := probeKinds(cfg, keyed), rttZones(cfg.Node, nodes)
 	for _, node := range nodes {
@@ -82,7 +84,7 @@ func meshTargets(cfg *config.Config, keyed bool, nodes []discovery.Node) []meshT
 }
 
 // addressTargets returns the probes from one vantage to one address.
-func addressTargets(kinds []probeKind, node discovery.Node, zone, vantage, targetKind string, addr netip.Addr) []meshTarget {
+func addressTargets(kinds []probeKind, node *discovery.Node, zone, vantage, targetKind string, addr netip.Addr) []meshTarget {
 	var targets []meshTarget
 	peer := peerKey{node: node.Name, zone: node.Zone, family: family(addr)}
 	for _, k := range kinds {
@@ -120,7 +122,7 @@ func (t meshTarget) keep() time.Duration { return 2*t.probe.interval + t.probe.t
 
 // rttZones returns how the histograms of round-trip times call the zone of a
 // probed node.
-func rttZones(self string, nodes []discovery.Node) func(discovery.Node) string {
+func rttZones(self string, nodes []*discovery.Node) func(*discovery.Node) string {
 	zones := make(map[string]bool)
 	own := ""
 	for _, n := range nodes {
@@ -129,7 +131,7 @@ func rttZones(self string, nodes []discovery.Node) func(discovery.Node) string {
 			own = n.Zone
 		}
 	}
-	return func(n discovery.Node) string {
+	return func(n *discovery.Node) string {
 		if len(zones) > maxRTTZones && n.Zone != own {
 			return "other"
 		}
@@ -152,7 +154,7 @@ func (t meshTarget) scheduled(s schedule.Sink) schedule.Target {
 }
 
 // identity returns who says to be at a node's host or pod address.
-func identity(node discovery.Node, targetKind string) uint64 {
+func identity(node *discovery.Node, targetKind string) uint64 {
 	if targetKind == kindPod {
 		return probers.UDPIdentity(node.Name, node.Endpoint.Namespace, node.Endpoint.Name)
 	}
@@ -201,25 +203,29 @@ func (s *sink) Result(res probers.Result) {
 	s.board.note(s.peer, s.at, reason, res.RTT, now, s.keep)
 }
 
-// chosen returns the nodes that this one probes, itself among them, and how
-// many others there are in each state.
-func chosen(cfg *config.Config, self string, all []discovery.Node) (nodes []discovery.Node, states map[string]int) {
-	states = map[string]int{"unprobed": 0}
+// chosen returns the nodes that this one probes, itself first among them.
+func chosen(cfg *config.Config, all []*discovery.Node, chooser *mesh.Chooser) []*discovery.Node {
+	var nodes []*discovery.Node
+	if i, found := slices.BinarySearchFunc(all, chooser.Self, byName); found {
+		nodes = append(nodes, all[i])
+	}
+	return append(nodes, chooser.Choose(all, cfg.Mesh)...)
+}
+
+// byName compares nodes for lists that are sorted by name.
+func byName(n *discovery.Node, name string) int { return cmp.Compare(n.Name, name) }
+
+// peerStates returns how many of the probed nodes besides this one are in each
+// state, and how many of all are not probed.
+func peerStates(self string, probed []*discovery.Node, all int) map[string]int {
+	states := map[string]int{"unprobed": all - len(probed)}
 	for _, s := range []discovery.State{discovery.Ready, discovery.NotReady, discovery.Cordoned, discovery.Draining} {
 		states[string(s)] = 0
 	}
-	others := 0
-	for _, n := range all {
-		if n.Name == self {
-			nodes = append(nodes, n)
-		} else {
-			others++
+	for _, n := range probed {
+		if n.Name != self {
+			states[string(n.State)]++
 		}
 	}
-	peers := mesh.Choose(self, all, cfg.Mesh)
-	for _, n := range peers {
-		states[string(n.State)]++
-	}
-	states["unprobed"] = others - len(peers)
-	return append(nodes, peers...), states
+	return states
 }

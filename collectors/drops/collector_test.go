@@ -62,11 +62,11 @@ func (k *fakeKernel) close() error { return nil }
 // cluster is a source of namespaces and peers that tests change.
 type cluster struct {
 	namespaces []collectors.Namespace
-	peers      []collectors.Peer
+	peers      []*collectors.Peer
 }
 
 func (c *cluster) List() []collectors.Namespace { return c.namespaces }
-func (c *cluster) Peers() []collectors.Peer     { return c.peers }
+func (c *cluster) Peers() []*collectors.Peer    { return c.peers }
 
 func testCluster() *cluster {
 	return &cluster{
@@ -176,7 +176,7 @@ func TestRefreshWithoutAChangeAsksTheKernelForNothing(t *testing.T) {
 	if len(k.nodes) != 0 {
 		t.Errorf("addresses set again although nothing changed: %v", k.nodes)
 	}
-	on.peers = append(on.peers[:len(on.peers):len(on.peers)], collectors.Peer{Node: "n3", NodeAddresses: addresses("10.1.0.3")})
+	on.peers = append(on.peers[:len(on.peers):len(on.peers)], &collectors.Peer{Node: "n3", NodeAddresses: addresses("10.1.0.3")})
 	if err := c.Refresh(); err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +202,7 @@ func TestKernelKnowsNamespacesAndAddresses(t *testing.T) {
 	}
 
 	on.namespaces = append(on.namespaces[:1:1], collectors.Namespace{Inode: 300, Namespace: "default", Pod: "app"})
-	on.peers = []collectors.Peer{{Node: "n3", NodeAddresses: addresses("10.1.0.1")}, on.peers[1]}
+	on.peers = []*collectors.Peer{on.peers[1], {Node: "n3", NodeAddresses: addresses("10.1.0.1")}}
 	if err := c.Refresh(); err != nil {
 		t.Fatal(err)
 	}

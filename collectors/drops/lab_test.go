@@ -52,8 +52,8 @@ func addresses(s ...string) (list []netip.Addr) {
 	return list
 }
 
-func testPeers() []collectors.Peer {
-	return []collectors.Peer{
+func testPeers() []*collectors.Peer {
+	return []*collectors.Peer{
 		{Node: "n1", NodeAddresses: farAddresses},
 		{Node: "n2", NodeAddresses: nearAddresses, PodAddresses: podAddresses, Self: true},
 	}
@@ -105,9 +105,9 @@ type namespaces []collectors.Namespace
 
 func (n namespaces) List() []collectors.Namespace { return n }
 
-type peerList []collectors.Peer
+type peerList []*collectors.Peer
 
-func (p peerList) Peers() []collectors.Peer { return p }
+func (p peerList) Peers() []*collectors.Peer { return p }
 
 func newSpace(t testing.TB) *space {
 	t.Helper()

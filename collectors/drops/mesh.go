@@ -1,8 +1,10 @@
 package drops
 
 import (
+	"iter"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 	"unsafe"
 
@@ -13,14 +15,15 @@ import (
 // their names for as long as a count can hold their number. Numbers are not
 // used again.
 type mesh struct {
-	nodes     map[uint32]*node
-	numbers   map[string]uint32
-	addresses map[netip.Addr]uint32
-	last      uint32
+	nodes   map[uint32]*node
+	numbers map[string]uint32
+	last    uint32
 
-	// What sync was given last.
-	peers []collectors.Peer
+	// What the program was told last.
+	peers []*collectors.Peer
 	own   []netip.Addr
+
+	touched map[netip.Addr]uint32 // what it could not be told, or may have been; else nil
 }
 
 // node is one node of the mesh.
@@ -30,80 +33,130 @@ type node struct {
 }
 
 func newMesh() *mesh {
-	return &mesh{
-		nodes:     make(map[uint32]*node),
-		numbers:   make(map[string]uint32),
-		addresses: make(map[netip.Addr]uint32),
-	}
+	return &mesh{nodes: make(map[uint32]*node), numbers: make(map[string]uint32)}
 }
 
 // sync gives the program the addresses that were added, and takes away those
 // that are gone. An address that two nodes claim is the later one's. own are
 // further addresses of this node, from which its probes may be sent. It is
 // called every second, and does nothing unless the lists are others than
-// before.
-func (m *mesh) sync(peers []collectors.Peer, own []netip.Addr, now time.Time, k counter) error {
-	if sameList(peers, m.peers) && slices.Equal(own, m.own) {
+// before. After an error it is to be called again.
+func (m *mesh) sync(peers []*collectors.Peer, own []netip.Addr, now time.Time, k counter) error {
+	moved := !slices.Equal(own, m.own)
+	if !moved && sameList(peers, m.peers) && m.touched == nil {
 		return nil
 	}
-	if err := m.change(peers, own, now, k); err != nil {
-		return err
+	if m.touched == nil {
+		m.touched = make(map[netip.Addr]uint32)
 	}
-	m.peers, m.own = peers, slices.Clone(own)
+	for a := range m.touched {
+		m.touched[a] = 0
+	}
+	m.compare(peers, now, func(p *collectors.Peer) {
+		moved = moved || p.Self
+		for a := range addressesOf(p) {
+			m.touched[a] = 0
+		}
+	})
+	if moved {
+		for _, a := range slices.Concat(m.own, own) {
+			m.touched[a] = 0
+		}
+	}
+	m.claim(peers, own)
+	for a, number := range m.touched {
+		var err error
+		if number == 0 {
+			err = k.removeNode(a)
+		} else {
+			err = k.setNode(a, number)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	m.peers, m.own, m.touched = peers, slices.Clone(own), nil
 	return nil
 }
 
-// sameList tells whether two lists are one and the same. Lists of peers are not
-// changed once they were returned.
-func sameList(a, b []collectors.Peer) bool {
+// sameList tells whether two lists are one and the same.
+func sameList(a, b []*collectors.Peer) bool {
 	return len(a) == len(b) && unsafe.SliceData(a) == unsafe.SliceData(b)
 }
 
-// change is sync for lists that changed.
-func (m *mesh) change(peers []collectors.Peer, own []netip.Addr, now time.Time, k counter) error {
-	there := make(map[uint32]bool, len(peers))
-	addresses := make(map[netip.Addr]uint32, len(own)+4*len(peers))
-	for _, p := range peers {
-		number := m.number(p.Node)
-		there[number] = true
-		if !p.Self {
-			continue
+// compare calls touch for all peers that came, went or changed since the last
+// sync, as they were and as they are, and gives them numbers. A large mesh
+// changes all the time, and little in it: whoever stands in both lists costs a
+// comparison of pointers.
+func (m *mesh) compare(peers []*collectors.Peer, now time.Time, touch func(*collectors.Peer)) {
+	came := func(p *collectors.Peer) {
+		m.number(p.Node)
+		touch(p)
+	}
+	went := func(p *collectors.Peer) {
+		if n := m.nodes[m.numbers[p.Node]]; n != nil && n.gone.IsZero() {
+			n.gone = now
 		}
-		for _, a := range own {
-			addresses[a] = number
+		touch(p)
+	}
+	i, j := 0, 0
+	for i < len(m.peers) && j < len(peers) {
+		was, is := m.peers[i], peers[j]
+		switch order := strings.Compare(was.Node, is.Node); {
+		case was == is:
+			i, j = i+1, j+1
+		case order < 0:
+			went(was)
+			i++
+		case order > 0:
+			came(is)
+			j++
+		default:
+			touch(was)
+			came(is)
+			i, j = i+1, j+1
 		}
 	}
-	for _, p := range peers {
-		for _, list := range [][]netip.Addr{p.NodeAddresses, p.PodAddresses} {
-			for _, a := range list {
-				addresses[a.Unmap().WithZone("")] = m.numbers[p.Node]
+	for ; i < len(m.peers); i++ {
+		went(m.peers[i])
+	}
+	for ; j < len(peers); j++ {
+		came(peers[j])
+	}
+}
+
+// claim finds out which node has each of the touched addresses.
+func (m *mesh) claim(peers []*collectors.Peer, own []netip.Addr) {
+	if len(m.touched) == 0 {
+		return
+	}
+	if i := slices.IndexFunc(peers, func(p *collectors.Peer) bool { return p.Self }); i >= 0 {
+		for _, a := range own {
+			if _, ok := m.touched[a]; ok {
+				m.touched[a] = m.numbers[peers[i].Node]
 			}
 		}
 	}
-	for number, n := range m.nodes {
-		if !there[number] && n.gone.IsZero() {
-			n.gone = now
+	for _, p := range peers {
+		for a := range addressesOf(p) {
+			if _, ok := m.touched[a]; ok {
+				m.touched[a] = m.numbers[p.Node]
+			}
 		}
 	}
-	for a := range m.addresses {
-		if _, ok := addresses[a]; ok {
-			continue
+}
+
+// addressesOf returns the addresses of a node as packets have them.
+func addressesOf(p *collectors.Peer) iter.Seq[netip.Addr] {
+	return func(yield func(netip.Addr) bool) {
+		for _, list := range [][]netip.Addr{p.NodeAddresses, p.PodAddresses} {
+			for _, a := range list {
+				if !yield(a.Unmap().WithZone("")) {
+					return
+				}
+			}
 		}
-		if err := k.removeNode(a); err != nil {
-			return err
-		}
-		delete(m.addresses, a)
 	}
-	for a, number := range addresses {
-		if m.addresses[a] == number {
-			continue
-		}
-		if err := k.setNode(a, number); err != nil {
-			return err
-		}
-		m.addresses[a] = number
-	}
-	return nil
 }
 
 // number returns the number of a node that is there.

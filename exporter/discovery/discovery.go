@@ -2,8 +2,11 @@
 package discovery
 
 import (
+	"cmp"
 	"context"
+	"iter"
 	"net/netip"
+	"slices"
 )
 
 // State is what is known about a node apart from its answers.
@@ -44,10 +47,18 @@ type Pod struct {
 	UID       string // as the kubelet has it, which for a static pod is the hash in the annotation kubernetes.io/config.mirror of its mirror; "" if unknown
 }
 
+// SameAs reports whether two nodes are the same in everything.
+func (n *Node) SameAs(o *Node) bool {
+	return n == o || n.Name == o.Name && n.Zone == o.Zone && n.State == o.State && n.Endpoint.Pod == o.Endpoint.Pod &&
+		slices.Equal(n.Addresses, o.Addresses) && slices.Equal(n.Endpoint.Addresses, o.Endpoint.Addresses) && slices.Equal(n.Pods, o.Pods)
+}
+
 // Snapshot is the whole mesh at one moment, sorted by name. It is not changed
-// after it was sent.
+// after it was sent, and neither are its nodes. A node that stands in two
+// Snapshots by the same pointer did not change; one that did not change may
+// have two.
 type Snapshot struct {
-	Nodes   []Node
+	Nodes   []*Node
 	Routers []Router // as they are written, for the names of hops
 }
 
@@ -57,14 +68,46 @@ type Router struct {
 	Addresses []netip.Addr
 }
 
-// Node returns the node of that name.
-func (s Snapshot) Node(name string) (Node, bool) {
-	for _, n := range s.Nodes {
-		if n.Name == name {
-			return n, true
+// Node returns the node of that name; it is false, and the node empty, if there
+// is none.
+func (s Snapshot) Node(name string) (*Node, bool) {
+	if i, found := slices.BinarySearchFunc(s.Nodes, name, compareName); found {
+		return s.Nodes[i], true
+	}
+	return &Node{}, false
+}
+
+func compareName(n *Node, name string) int { return cmp.Compare(n.Name, name) }
+
+// Changes returns what differs between two lists of nodes that are sorted by
+// name, as pairs: nil stands for a node that is not in the list. Nodes are told
+// apart by their pointers.
+func Changes(before, after []*Node) iter.Seq2[*Node, *Node] {
+	return func(yield func(before, after *Node) bool) {
+		for i, j := 0, 0; i < len(before) || j < len(after); {
+			var was, is *Node
+			order := 0
+			switch {
+			case j == len(after):
+				order = -1
+			case i == len(before):
+				order = 1
+			case before[i] != after[j]:
+				order = cmp.Compare(before[i].Name, after[j].Name)
+			}
+			if order <= 0 {
+				was = before[i]
+				i++
+			}
+			if order >= 0 {
+				is = after[j]
+				j++
+			}
+			if was != is && !yield(was, is) {
+				return
+			}
 		}
 	}
-	return Node{}, false
 }
 
 // A Source watches a place where nodes are listed.

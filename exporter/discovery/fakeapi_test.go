@@ -128,11 +128,7 @@ func (f *fakeAPI) remove(r resource, o object) {
 
 func (f *fakeAPI) note(r resource, kind string, o object) {
 	o = o.DeepCopyObject().(object)
-	gvks, _, err := newScheme().ObjectKinds(o)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	o.GetObjectKind().SetGroupVersionKind(gvks[0])
+	o.GetObjectKind().SetGroupVersionKind(kindOf(r))
 	f.version++
 	o.SetResourceVersion(strconv.Itoa(f.version))
 	f.log[r] = append(f.log[r], fakeEvent{kind, o, f.version})

@@ -2,138 +2,205 @@ package discovery
 
 import (
 	"cmp"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
 )
 
 // index is the nodes of the mesh as the EndpointSlices of the two Services make
-// them. A change of a slice costs what changed in it, and not what the mesh
-// has.
+// them. A change of a slice costs what changed in it, and a comparison for the
+// rest.
 type index struct {
 	agents string // the agents' Service; every other slice is of endpoints
 
-	slices map[string]*slice // by name
-	nodes  map[string]*entry
-	sorted []*entry        // by name; nil after a node came or went
-	dirty  map[*entry]bool // have to be judged again
-	going  map[*entry]bool // have a side that is to be forgotten
-	seen   map[string]int  // endpoints by Service, of those Services that ever had a slice
+	sources map[string]*source // by name
+	nodes   map[string]*entry
+	sorted  []*entry        // by name; nil before the first list
+	dirty   map[*entry]bool // have to be judged again
+	going   map[*entry]bool // have a side that is to be forgotten
+	seen    map[string]int  // endpoints by Service, of those Services that ever had a slice
+	spare   []*entry        // memory of a source's nodes, for the next one
+}
+
+// source is a slice, whatever its version.
+type source struct {
+	name, service string
+	family        uint8    // 0 IPv4, 1 IPv6
+	version       uint32   // counts what was put
+	nodes         []*entry // one for each endpoint
 }
 
 // entry is one node.
 type entry struct {
+	name, zone      string
 	records         []record
 	agent, endpoint side
-	node            Node // as it was judged last; Name is set always
-	there           bool // node is part of the mesh
+	node            *Node // as it was judged last; nil: never
+	there           bool  // node is part of the mesh
 }
 
 // record is one endpoint of one slice.
 type record struct {
-	in *slice
-	at *endpoint
+	in                 *source
+	version            uint32 // of the source that it was in last
+	ready, terminating bool
+	pod                *podName // shared by the pod's records; nil: no pod is meant
+	addr               netip.Addr
 }
+
+type podName struct{ namespace, name, uid string }
 
 func newIndex(agents string) *index {
 	return &index{
-		agents: agents, slices: map[string]*slice{}, nodes: map[string]*entry{}, dirty: map[*entry]bool{}, going: map[*entry]bool{}, seen: map[string]int{},
+		agents: agents, sources: map[string]*source{}, nodes: map[string]*entry{}, dirty: map[*entry]bool{}, going: map[*entry]bool{}, seen: map[string]int{},
 	}
 }
 
-// put puts a version of a slice in the place of the one before, if there is one.
+// put puts a version of a slice in the place of the one before, if there is
+// one, and takes its endpoints from it.
 func (x *index) put(s *slice) {
-	x.replace(x.slices[s.Name], s)
-	x.slices[s.Name] = s
-}
-
-// drop removes a slice. The version that is given is the last one, which may
-// be another than that which was put.
-func (x *index) drop(s *slice) {
-	x.replace(x.slices[s.Name], nil)
-	delete(x.slices, s.Name)
-}
-
-// replace replaces the endpoints of one version of a slice by those of
-// another; nil has none.
-func (x *index) replace(before, after *slice) {
-	var old, now []endpoint
-	if before != nil {
-		old = before.endpoints
-		x.seen[before.service] -= len(old)
+	in := x.sources[s.Name]
+	if in != nil && (in.service != s.service || in.family != s.family) {
+		x.drop(s.Name)
+		in = nil
 	}
-	if after != nil {
-		now = after.endpoints
-		x.seen[after.service] += len(now)
+	if in == nil {
+		in = &source{name: s.Name, service: s.service, family: s.family}
+		x.sources[s.Name] = in
 	}
-	for i, j := 0, 0; i < len(old) || j < len(now); {
-		order := 0
-		switch {
-		case j == len(now):
-			order = -1
-		case i == len(old):
-			order = 1
-		default:
-			order = compareEndpoints(old[i], now[j])
+	before := in.nodes
+	in.version, in.nodes = in.version+1, x.spare[:0]
+	for rest := s.endpoints; len(rest) > 0; {
+		var f wireField
+		var err error
+		if f, rest, err = nextField(rest); err != nil {
+			break // cannot be: it was read before
 		}
-		switch {
-		case order < 0:
-			x.remove(before, &old[i])
-			i++
-		case order > 0:
-			x.add(after, &now[j])
-			j++
-		default:
-			x.renew(&old[i], record{after, &now[j]})
-			i, j = i+1, j+1
+		if e, err := readEndpoint(f.bytes); err == nil {
+			x.take(in, e)
 		}
 	}
+	s.endpoints = nil
+	x.sweep(in, before)
+	x.seen[in.service] += len(in.nodes) - len(before)
 }
 
-func (x *index) add(in *slice, at *endpoint) {
-	e, ok := x.nodes[at.node]
-	if !ok {
-		e = &entry{node: Node{Name: at.node}}
-		x.nodes[at.node] = e
-		x.sorted = nil
+// drop removes a slice.
+func (x *index) drop(name string) {
+	in := x.sources[name]
+	if in == nil {
+		return
 	}
-	e.share(at)
-	e.records = append(e.records, record{in, at})
-	x.dirty[e] = true
+	delete(x.sources, name)
+	x.seen[in.service] -= len(in.nodes)
+	in.version++
+	x.sweep(in, in.nodes)
 }
 
-func (x *index) remove(in *slice, at *endpoint) {
-	e := x.nodes[at.node]
-	e.records = slices.DeleteFunc(e.records, func(r record) bool { return r.in == in && r.at == at })
-	x.dirty[e] = true
-}
-
-// share has an endpoint hold the strings that the node's other endpoints hold:
-// its own can go.
-func (e *entry) share(at *endpoint) {
-	at.node = e.node.Name
-	for _, r := range e.records {
-		if r.at.uid == at.uid {
-			at.name, at.uid = r.at.name, r.at.uid
+// take takes an endpoint that is in the present version of a slice. One without
+// node or address is left out.
+func (x *index) take(in *source, from wireEndpoint) {
+	if len(from.node) == 0 {
+		return
+	}
+	e := x.nodes[string(from.node)]
+	if e == nil || !e.renew(in, from, x.dirty) {
+		addr, err := netip.ParseAddr(string(from.address))
+		if err != nil {
 			return
 		}
+		if e == nil {
+			e = &entry{name: string(from.node)}
+			x.nodes[e.name] = e
+			x.insert(e)
+		}
+		e.records = append(e.records, record{
+			in: in, version: in.version, ready: from.ready, terminating: from.terminating, pod: e.pod(from), addr: addr.Unmap(),
+		})
+		x.dirty[e] = true
+	}
+	if len(from.zone) > 0 && e.zone != string(from.zone) {
+		e.zone = intern(string(from.zone))
+		x.dirty[e] = true
+	}
+	in.nodes = append(in.nodes, e)
+}
+
+// renew takes an endpoint that was in the version before too, which most were.
+// It is false if it was not.
+func (e *entry) renew(in *source, from wireEndpoint, dirty map[*entry]bool) bool {
+	for i := range e.records {
+		r := &e.records[i]
+		if r.in != in || r.version == in.version || !r.same(from) {
+			continue
+		}
+		if r.ready != from.ready || r.terminating != from.terminating {
+			dirty[e] = true
+		}
+		r.version, r.ready, r.terminating = in.version, from.ready, from.terminating
+		return true
+	}
+	return false
+}
+
+// same reports whether it is the same pod, at the same address.
+func (r *record) same(from wireEndpoint) bool {
+	var pod podName
+	if r.pod != nil {
+		pod = *r.pod
+	}
+	if pod.uid != string(from.uid) || pod.name != string(from.name) || pod.namespace != string(from.namespace) {
+		return false
+	}
+	var text [48]byte
+	return string(r.addr.AppendTo(text[:0])) == string(from.address)
+}
+
+// pod returns the pod of an endpoint, the one that the node's other endpoints
+// hold if there is one.
+func (e *entry) pod(from wireEndpoint) *podName {
+	if len(from.uid) == 0 && len(from.name) == 0 {
+		return nil
+	}
+	for _, r := range e.records {
+		if r.pod != nil && r.pod.uid == string(from.uid) {
+			return r.pod
+		}
+	}
+	return &podName{namespace: intern(string(from.namespace)), name: string(from.name), uid: string(from.uid)}
+}
+
+// sweep removes the endpoints of these nodes that are in the source no more.
+func (x *index) sweep(in *source, before []*entry) {
+	for i, e := range before {
+		were := len(e.records)
+		e.records = slices.DeleteFunc(e.records, func(r record) bool { return r.in == in && r.version != in.version })
+		if len(e.records) < were {
+			x.dirty[e] = true
+		}
+		before[i] = nil
+	}
+	x.spare = before[:0]
+}
+
+// insert puts a new node into the sorted list, and remove takes it out.
+func (x *index) insert(e *entry) {
+	if x.sorted == nil {
+		return // sorted when it is listed
+	}
+	i, _ := slices.BinarySearchFunc(x.sorted, e.name, byName)
+	x.sorted = slices.Insert(x.sorted, i, e)
+}
+
+func (x *index) remove(e *entry) {
+	delete(x.nodes, e.name)
+	if i, found := slices.BinarySearchFunc(x.sorted, e.name, byName); found {
+		x.sorted = slices.Delete(x.sorted, i, i+1)
 	}
 }
 
-// renew lets go of the old version of a slice. Most of its endpoints are what
-// they were.
-func (x *index) renew(old *endpoint, now record) {
-	e := x.nodes[old.node]
-	e.share(now.at)
-	for i := range e.records {
-		if e.records[i].at == old {
-			e.records[i] = now
-		}
-	}
-	if *old != *now.at {
-		x.dirty[e] = true
-	}
-}
+func byName(e *entry, name string) int { return cmp.Compare(e.name, name) }
 
 // judge brings the changed nodes up to date, and those whose time has come. It
 // reports whether any node of the mesh is another than before.
@@ -152,7 +219,6 @@ func (x *index) judge(now time.Time) bool {
 }
 
 func (x *index) judgeOne(e *entry, now time.Time) bool {
-	before, were := e.node, e.there
 	agents, endpoints := x.members(e)
 	e.agent, e.endpoint = e.agent.next(agents, now), e.endpoint.next(endpoints, now)
 	state, there := nodeState(e.agent, e.endpoint)
@@ -160,21 +226,28 @@ func (x *index) judgeOne(e *entry, now time.Time) bool {
 		x.going[e] = true
 	}
 	if !there && len(e.records) == 0 {
-		delete(x.nodes, e.node.Name)
-		x.sorted = nil
+		x.remove(e)
 	}
-	e.there = there
-	e.node.State = state
-	e.node.Zone = cmp.Or(x.zone(e), e.node.Zone)
-	e.node.Addresses = keep(e.node.Addresses, e.agent.pod.addresses())
+	var before Node
+	if e.node != nil {
+		before = *e.node
+	}
 	pod := e.endpoint.pod
-	e.node.Endpoint.Pod = Pod{Namespace: pod.namespace, Name: pod.name, UID: pod.uid}
-	var addrs []netip.Addr
-	if e.endpoint.phase != starting {
-		addrs = pod.addresses()
+	judged := Node{
+		Name: e.name, Zone: e.zone, State: state,
+		Addresses: keep(before.Addresses, e.agent.pod.addresses()),
+		Endpoint:  Endpoint{Pod: Pod{Namespace: pod.namespace, Name: pod.name, UID: pod.uid}},
 	}
-	e.node.Endpoint.Addresses = keep(e.node.Endpoint.Addresses, addrs)
-	return there != were || !sameNode(before, e.node)
+	if e.endpoint.phase != starting {
+		judged.Endpoint.Addresses = keep(before.Endpoint.Addresses, pod.addresses())
+	}
+	were := e.there
+	e.there = there
+	if e.node == nil || !before.SameAs(&judged) {
+		e.node = &judged
+		return there || were
+	}
+	return there != were
 }
 
 // keep returns the old list if the new one is the same, so that the new one
@@ -186,11 +259,6 @@ func keep(old, now []netip.Addr) []netip.Addr {
 	return now
 }
 
-func sameNode(a, b Node) bool {
-	return a.Zone == b.Zone && a.State == b.State && a.Endpoint.Pod == b.Endpoint.Pod &&
-		slices.Equal(a.Addresses, b.Addresses) && slices.Equal(a.Endpoint.Addresses, b.Endpoint.Addresses)
-}
-
 // members puts a node's records together to pods: a pod has a record for each
 // of its families, and while slices are rearranged one pod is in two.
 func (x *index) members(e *entry) (agents, endpoints []member) {
@@ -199,16 +267,19 @@ func (x *index) members(e *entry) (agents, endpoints []member) {
 		if r.in.service == x.agents {
 			to = &agents
 		}
-		uid := cmp.Or(r.at.uid, r.at.node) // endpoints without a pod are written by hand
-		i := slices.IndexFunc(*to, func(m member) bool { return m.uid == uid })
+		pod := podName{uid: e.name} // endpoints without a pod are written by hand
+		if r.pod != nil {
+			pod = *r.pod
+		}
+		i := slices.IndexFunc(*to, func(m member) bool { return m.uid == pod.uid })
 		if i < 0 {
 			i = len(*to)
-			*to = append(*to, member{namespace: r.at.namespace, name: r.at.name, uid: uid})
+			*to = append(*to, member{namespace: pod.namespace, name: pod.name, uid: pod.uid})
 		}
 		m := &(*to)[i]
-		m.addrs[r.in.family] = r.at.addr
-		m.terminating = m.terminating || r.at.terminating
-		m.ready = m.ready || r.at.ready
+		m.addrs[r.in.family] = r.addr
+		m.terminating = m.terminating || r.terminating
+		m.ready = m.ready || r.ready
 	}
 	for _, all := range [][]member{agents, endpoints} {
 		for i := range all {
@@ -218,26 +289,13 @@ func (x *index) members(e *entry) (agents, endpoints []member) {
 	return agents, endpoints
 }
 
-// zone returns the zone that the slices give the node, "" if none does.
-func (x *index) zone(e *entry) string {
-	for _, r := range e.records {
-		if r.at.zone != "" {
-			return r.at.zone
-		}
-	}
-	return ""
-}
-
-// list returns the nodes of the mesh, sorted by name.
-func (x *index) list() []Node {
+// list returns the nodes of the mesh, sorted by name. A node that is what it was
+// in the list before is the same one.
+func (x *index) list() []*Node {
 	if x.sorted == nil {
-		x.sorted = make([]*entry, 0, len(x.nodes))
-		for _, e := range x.nodes {
-			x.sorted = append(x.sorted, e)
-		}
-		slices.SortFunc(x.sorted, func(a, b *entry) int { return cmp.Compare(a.node.Name, b.node.Name) })
+		x.sorted = slices.SortedFunc(maps.Values(x.nodes), func(a, b *entry) int { return cmp.Compare(a.name, b.name) })
 	}
-	nodes := make([]Node, 0, len(x.sorted))
+	nodes := make([]*Node, 0, len(x.sorted)+1) // this node may have to be added
 	for _, e := range x.sorted {
 		if e.there {
 			nodes = append(nodes, e.node)

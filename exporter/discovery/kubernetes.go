@@ -131,11 +131,11 @@ func (k *Kubernetes) followed() []followed {
 	services := discoveryv1.LabelServiceName + " in (" + k.opts.AgentsService + "," + k.opts.EndpointsService + ")"
 	thisNode := func(field string) string { return fields.OneTermEqualSelector(field, k.opts.Node).String() }
 	return []followed{
-		{selection{resourceSlices, ns, services, ""}, &discoveryv1.EndpointSlice{}, trimSlice, func(before, after any) {
+		{selection{resourceSlices, ns, services, ""}, &slice{}, nil, func(before, after any) {
 			if now, ok := after.(*slice); ok {
 				k.mesh.put(now)
 			} else if old, ok := before.(*slice); ok {
-				k.mesh.drop(old)
+				k.mesh.drop(old.Name)
 			}
 		}},
 		{selection{resourceServices, ns, "", ""}, &corev1.Service{}, trimService, k.own.serviceChanged},

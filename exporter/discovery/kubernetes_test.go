@@ -216,11 +216,11 @@ func cluster(f *fakeAPI) {
 }
 
 // nodeOf returns a node of the cluster as it is wanted in the mesh.
-func nodeOf(name string, pods ...Pod) Node {
+func nodeOf(name string, pods ...Pod) *Node {
 	both := func(service string) []netip.Addr {
 		return []netip.Addr{addressOf(service, discoveryv1.AddressTypeIPv4, name), addressOf(service, discoveryv1.AddressTypeIPv6, name)}
 	}
-	return Node{
+	return &Node{
 		Name: name, Zone: "z" + name[1:], State: Ready, Addresses: both("podnet-agent"),
 		Endpoint: Endpoint{
 			Pod:       Pod{Namespace: "podnet", Name: "podnet-endpoint-" + name, UID: "uid-podnet-endpoint-" + name},
@@ -238,7 +238,7 @@ func TestTheMeshIsWhatTheSlicesSay(t *testing.T) {
 			cluster(f)
 			k := runKubernetes(t, f)
 			got := k.until("the mesh", state("n2", Ready))
-			want := Snapshot{Nodes: []Node{nodeOf("n1", Pod{Namespace: "default", Name: "web", UID: "uid-web"}), nodeOf("n2")}}
+			want := Snapshot{Nodes: []*Node{nodeOf("n1", Pod{Namespace: "default", Name: "web", UID: "uid-web"}), nodeOf("n2")}}
 			if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 				t.Errorf("mesh (-want +got):\n%s", diff)
 			}

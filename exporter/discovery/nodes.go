@@ -66,20 +66,20 @@ func parseNodes(path string, data []byte) (Snapshot, error) {
 	if err := doc.Mistakes.Err(); err != nil {
 		return Snapshot{}, err
 	}
-	s := Snapshot{Nodes: make([]Node, len(f.Nodes))}
+	s := Snapshot{Nodes: make([]*Node, len(f.Nodes))}
 	for i, n := range f.Nodes {
 		s.Nodes[i] = n.node()
 	}
 	for _, r := range f.Routers {
 		s.Routers = append(s.Routers, Router{Name: r.Name, Addresses: unmap(r.Addresses)})
 	}
-	slices.SortFunc(s.Nodes, func(a, b Node) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(s.Nodes, func(a, b *Node) int { return cmp.Compare(a.Name, b.Name) })
 	return s, nil
 }
 
 // node returns n as a node of the mesh.
-func (n fileNode) node() Node {
-	node := Node{
+func (n fileNode) node() *Node {
+	node := &Node{
 		Name:      n.Name,
 		Zone:      n.Zone,
 		State:     cmp.Or(State(n.State), Ready),

@@ -76,7 +76,7 @@ func TestNodesAreSortedAndComplete(t *testing.T) {
 		}
 		return out
 	}
-	want := Snapshot{Nodes: []Node{
+	want := Snapshot{Nodes: []*Node{
 		{
 			Name: "n1", Zone: "a", State: Ready,
 			Addresses: addrs("172.20.0.1", "fd00:20::1"),

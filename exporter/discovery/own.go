@@ -14,7 +14,8 @@ type own struct {
 	node     *corev1.Node // the last version if it was deleted; nil: never seen
 	pods     map[string]*ownPod
 	services map[string]*corev1.Service
-	changed  bool // in a way that the mesh shows
+	changed  bool  // in a way that the mesh shows
+	self     *Node // of the mesh, as it was listed last
 }
 
 func (o *own) nodeChanged(_, after any) {
@@ -69,12 +70,12 @@ func (o *own) list() []OwnPod {
 
 // in returns the nodes with what is known of this one: its state, and its pods.
 // It changes the list, which has this node in any case then.
-func (o *own) in(nodes []Node, opts KubernetesOptions) []Node {
-	i, there := slices.BinarySearchFunc(nodes, opts.Node, func(n Node, name string) int { return cmp.Compare(n.Name, name) })
+func (o *own) in(nodes []*Node, opts KubernetesOptions) []*Node {
+	i, there := slices.BinarySearchFunc(nodes, opts.Node, compareName)
 	if !there {
-		nodes = slices.Insert(nodes, i, Node{Name: opts.Node, State: NotReady})
+		nodes = slices.Insert(nodes, i, &Node{Name: opts.Node, State: NotReady})
 	}
-	self := &nodes[i]
+	self := *nodes[i]
 	if o.node != nil {
 		if state := maintenance(o.node); state != Ready {
 			self.State = state
@@ -90,6 +91,10 @@ func (o *own) in(nodes []Node, opts KubernetesOptions) []Node {
 			self.Pods = append(self.Pods, Pod{Namespace: p.Namespace, Name: p.Name, UID: p.UID})
 		}
 	}
+	if o.self == nil || !o.self.SameAs(&self) {
+		o.self = &self
+	}
+	nodes[i] = o.self
 	return nodes
 }
 

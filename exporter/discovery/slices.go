@@ -1,85 +1,138 @@
 package discovery
 
 import (
-	"cmp"
+	"encoding/json"
 	"fmt"
-	"net/netip"
-	"slices"
 	"unique"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// slice is what is kept of an EndpointSlice: about a tenth of what the API
-// sends. It belongs to the index once it was put there.
+// slice is an EndpointSlice as it is read from the API server, in the place of
+// [discoveryv1.EndpointSlice].
 type slice struct {
-	metav1.ObjectMeta // namespace, name and resource version only
+	metav1.TypeMeta
+	metav1.ObjectMeta // namespace, name and resource version; of the annotations that at the end of a streamed list
 
 	service   string
-	family    uint8      // 0 IPv4, 1 IPv6
-	endpoints []endpoint // sorted, with a node each
+	family    uint8  // 0 IPv4, 1 IPv6
+	endpoints []byte // as they came, each a field of its own; nil once the index has taken them
 }
 
-// endpoint is one pod's address in a slice. It is comparable.
-type endpoint struct {
-	node, zone           string
-	namespace, name, uid string // of the pod, "" if no pod is meant
-	addr                 netip.Addr
-	ready, terminating   bool
-}
+// Reset makes the slice empty, for Unmarshal.
+func (s *slice) Reset() { *s = slice{} }
 
-// trimSlice turns an EndpointSlice into a slice. It is a cache.TransformFunc,
-// which may get what it made before.
-func trimSlice(object any) (any, error) {
-	from, ok := object.(*discoveryv1.EndpointSlice)
-	if !ok {
-		return object, nil
+// Unmarshal reads the protobuf form. What it keeps of data is a copy.
+func (s *slice) Unmarshal(data []byte) error {
+	var kind, endpoints []byte
+	for len(data) > 0 {
+		f, rest, err := nextField(data)
+		if err != nil {
+			return err
+		}
+		switch f.number {
+		case sliceMetadata:
+			service, listed, err := s.readMeta(f.bytes, discoveryv1.LabelServiceName, metav1.InitialEventsAnnotationKey)
+			if err != nil {
+				return err
+			}
+			s.service = intern(string(service))
+			if listed != nil {
+				s.Annotations = map[string]string{metav1.InitialEventsAnnotationKey: string(listed)}
+			}
+		case sliceEndpoints:
+			if endpoints == nil {
+				endpoints = make([]byte, 0, len(data))
+			}
+			endpoints = append(endpoints, data[:len(data)-len(rest)]...)
+		case sliceAddressType:
+			kind = f.bytes
+		}
+		data = rest
 	}
-	to := &slice{ObjectMeta: key(from.ObjectMeta), service: intern(from.Labels[discoveryv1.LabelServiceName])}
-	switch from.AddressType {
+	switch discoveryv1.AddressType(kind) {
 	case discoveryv1.AddressTypeIPv4:
+		s.endpoints = endpoints
 	case discoveryv1.AddressTypeIPv6:
-		to.family = 1
-	default:
-		return to, nil // names of hosts: nothing of ours
+		s.family, s.endpoints = 1, endpoints
+	default: // names of hosts: nothing of ours
 	}
-	to.endpoints = make([]endpoint, 0, len(from.Endpoints))
-	for i := range from.Endpoints {
-		if e, err := trimEndpoint(&from.Endpoints[i]); err == nil {
-			to.endpoints = append(to.endpoints, e)
+	return nil
+}
+
+// UnmarshalJSON reads the JSON form, which a server or proxy that knows no
+// protobuf sends.
+func (s *slice) UnmarshalJSON(data []byte) error {
+	var from discoveryv1.EndpointSlice
+	if err := json.Unmarshal(data, &from); err != nil {
+		return fmt.Errorf("discovery: %w", err)
+	}
+	wire, err := from.Marshal()
+	if err != nil {
+		return fmt.Errorf("discovery: %w", err)
+	}
+	s.Reset()
+	s.TypeMeta = from.TypeMeta
+	return s.Unmarshal(wire)
+}
+
+// DeepCopyObject implements [runtime.Object].
+func (s *slice) DeepCopyObject() runtime.Object {
+	to := *s
+	s.DeepCopyInto(&to.ObjectMeta)
+	return &to
+}
+
+// sliceList is a list of slices as it is read from the API server.
+type sliceList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata"`
+	Items           []slice `json:"items"`
+}
+
+// Reset makes the list empty, for Unmarshal.
+func (l *sliceList) Reset() { *l = sliceList{} }
+
+// Unmarshal reads the protobuf form.
+func (l *sliceList) Unmarshal(data []byte) error {
+	for len(data) > 0 {
+		f, rest, err := nextField(data)
+		if err != nil {
+			return err
+		}
+		data = rest
+		switch f.number {
+		case listMetadata:
+			err = l.ListMeta.Unmarshal(f.bytes)
+		case listItems:
+			l.Items = append(l.Items, slice{})
+			err = l.Items[len(l.Items)-1].Unmarshal(f.bytes)
+		}
+		if err != nil {
+			return err
 		}
 	}
-	slices.SortFunc(to.endpoints, compareEndpoints)
-	return to, nil
+	return nil
 }
 
-// trimEndpoint keeps what the mesh needs of an endpoint: it fails if that is
-// not there.
-//
-// An unknown readiness means ready, and of several addresses only the first
-// counts (k8s.io/api/discovery/v1).
-func trimEndpoint(from *discoveryv1.Endpoint) (endpoint, error) {
-	if from.NodeName == nil || len(from.Addresses) == 0 {
-		return endpoint{}, fmt.Errorf("discovery: an endpoint without node or address")
+// DeepCopyObject implements [runtime.Object].
+func (l *sliceList) DeepCopyObject() runtime.Object {
+	to := *l
+	to.Items = make([]slice, len(l.Items))
+	for i := range l.Items {
+		to.Items[i] = *l.Items[i].DeepCopyObject().(*slice)
 	}
-	addr, err := netip.ParseAddr(from.Addresses[0])
-	if err != nil {
-		return endpoint{}, fmt.Errorf("discovery: %w", err)
-	}
-	e := endpoint{
-		node: *from.NodeName, addr: addr.Unmap(),
-		ready:       from.Conditions.Ready == nil || *from.Conditions.Ready,
-		terminating: from.Conditions.Terminating != nil && *from.Conditions.Terminating,
-	}
-	if from.Zone != nil {
-		e.zone = intern(*from.Zone)
-	}
-	if ref := from.TargetRef; ref != nil && ref.Kind == "Pod" {
-		e.namespace, e.name, e.uid = intern(ref.Namespace), ref.Name, string(ref.UID)
-	}
-	return e, nil
+	return &to
+}
+
+// addSlices makes a scheme read slices by the types of this package.
+func addSlices(scheme *runtime.Scheme, version schema.GroupVersion) {
+	scheme.AddKnownTypeWithName(version.WithKind("EndpointSlice"), &slice{})
+	scheme.AddKnownTypeWithName(version.WithKind("EndpointSliceList"), &sliceList{})
 }
 
 // key returns what a cache has to know of an object.
@@ -88,13 +141,8 @@ func key(from metav1.ObjectMeta) metav1.ObjectMeta {
 }
 
 // intern returns s, held in memory once however many hold it: for what many
-// nodes have in common. What a node's own slices have in common is shared by
-// the index, at a lower price.
+// nodes have in common.
 func intern(s string) string { return unique.Make(s).Value() }
-
-func compareEndpoints(a, b endpoint) int {
-	return cmp.Or(cmp.Compare(a.node, b.node), cmp.Compare(a.uid, b.uid), a.addr.Compare(b.addr))
-}
 
 // trimService keeps name and selector of a Service.
 func trimService(object any) (any, error) {

@@ -33,11 +33,11 @@ const ringPeers = 8
 //
 // A node that joins or leaves changes about cfg.Peers pairs of other nodes. The
 // state of a node changes none: a node that is drained keeps its place.
-func Choose(self string, nodes []discovery.Node, cfg config.Mesh) []discovery.Node {
+func Choose(self string, nodes []*discovery.Node, cfg config.Mesh) []*discovery.Node {
 	others := make([]*discovery.Node, 0, len(nodes))
 	zone := ""
-	for i := range nodes {
-		if n := &nodes[i]; n.Name == self {
+	for _, n := range nodes {
+		if n.Name == self {
 			zone = n.Zone
 		} else {
 			others = append(others, n)
@@ -47,30 +47,57 @@ func Choose(self string, nodes []discovery.Node, cfg config.Mesh) []discovery.No
 		slices.SortFunc(others, byName)
 	}
 	if len(others)+1 <= cfg.FullMeshLimit || len(others) <= cfg.Peers {
-		return values(others, func(int) bool { return true })
+		return others
 	}
 	c := choice{self: self, zone: zone, others: others, chosen: make([]bool, len(others)), places: cfg.Peers}
 	c.ring()
 	c.zones()
 	c.rest()
-	return values(others, func(i int) bool { return c.chosen[i] })
-}
-
-// values returns the nodes that are wanted by their index.
-func values(nodes []*discovery.Node, wanted func(int) bool) []discovery.Node {
-	var out []discovery.Node
-	for i, n := range nodes {
-		if wanted(i) {
-			out = append(out, *n)
+	var out []*discovery.Node
+	for i, n := range others {
+		if c.chosen[i] {
+			out = append(out, n)
 		}
 	}
 	return out
 }
 
+// A Chooser is [Choose] for one node, over and over. It depends on nothing but
+// names and zones, so as long as these stay it returns the nodes that it chose
+// before, as they are now.
+type Chooser struct {
+	Self string
+
+	cfg    config.Mesh
+	nodes  []*discovery.Node // that were chosen from
+	chosen []int             // of these
+}
+
+// Choose returns the nodes that Self probes. The list of nodes is sorted by
+// name.
+func (c *Chooser) Choose(nodes []*discovery.Node, cfg config.Mesh) []*discovery.Node {
+	if c.nodes == nil || cfg != c.cfg || !slices.EqualFunc(c.nodes, nodes, sameChoice) {
+		c.cfg, c.chosen = cfg, c.chosen[:0]
+		for _, n := range Choose(c.Self, nodes, cfg) {
+			i, _ := slices.BinarySearchFunc(nodes, n, byName)
+			c.chosen = append(c.chosen, i)
+		}
+	}
+	c.nodes = nodes
+	var out []*discovery.Node
+	for _, i := range c.chosen {
+		out = append(out, nodes[i])
+	}
+	return out
+}
+
+// sameChoice reports whether a node is chosen when the other is.
+func sameChoice(a, b *discovery.Node) bool { return a == b || a.Name == b.Name && a.Zone == b.Zone }
+
 // Nearest returns those so many of the peers of self that follow it on the ring,
 // sorted by name. Every node is one of the 8 nearest of exactly 8 others,
 // whether these are all its peers or a part of them.
-func Nearest(self string, peers []discovery.Node, count int) []discovery.Node {
+func Nearest(self string, peers []*discovery.Node, count int) []*discovery.Node {
 	if len(peers) <= count {
 		return peers
 	}
@@ -80,7 +107,7 @@ func Nearest(self string, peers []discovery.Node, count int) []discovery.Node {
 		nearest.add(i, ^(hash("ring", n.Name) - at))
 	}
 	slices.Sort(nearest.nodes)
-	out := make([]discovery.Node, 0, count)
+	out := make([]*discovery.Node, 0, count)
 	for _, i := range nearest.nodes {
 		out = append(out, peers[i])
 	}

@@ -16,10 +16,10 @@ import (
 )
 
 // cluster returns so many nodes in so many zones.
-func cluster(nodes, zones int) []discovery.Node {
-	out := make([]discovery.Node, nodes)
+func cluster(nodes, zones int) []*discovery.Node {
+	out := make([]*discovery.Node, nodes)
 	for i := range out {
-		out[i] = discovery.Node{
+		out[i] = &discovery.Node{
 			Name:  fmt.Sprintf("ip-10-0-%d-%03d.internal", i/256, i%256),
 			Zone:  fmt.Sprintf("zone-%d", i%zones),
 			State: discovery.Ready,
@@ -29,7 +29,7 @@ func cluster(nodes, zones int) []discovery.Node {
 }
 
 // all returns the choices of all nodes, as the names of their peers.
-func all(nodes []discovery.Node, cfg config.Mesh) map[string][]string {
+func all(nodes []*discovery.Node, cfg config.Mesh) map[string][]string {
 	chosen := make([][]string, len(nodes))
 	var running sync.WaitGroup
 	for worker := range runtime.GOMAXPROCS(0) {
@@ -47,7 +47,7 @@ func all(nodes []discovery.Node, cfg config.Mesh) map[string][]string {
 	return out
 }
 
-func names(nodes []discovery.Node) []string {
+func names(nodes []*discovery.Node) []string {
 	var out []string
 	for _, n := range nodes {
 		out = append(out, n.Name)
@@ -74,7 +74,7 @@ func TestEveryNodeAndEveryPairOfZonesIsProbed(t *testing.T) {
 }
 
 // checkPeers checks that every node has its peers, and is one of enough others.
-func checkPeers(t *testing.T, nodes []discovery.Node, choices map[string][]string) {
+func checkPeers(t *testing.T, nodes []*discovery.Node, choices map[string][]string) {
 	t.Helper()
 	probedBy := map[string]int{}
 	want := defaults.Peers
@@ -100,7 +100,7 @@ func checkPeers(t *testing.T, nodes []discovery.Node, choices map[string][]strin
 }
 
 // checkZones checks that there is a probe from every zone to every other.
-func checkZones(t *testing.T, nodes []discovery.Node, choices map[string][]string, zones int) {
+func checkZones(t *testing.T, nodes []*discovery.Node, choices map[string][]string, zones int) {
 	t.Helper()
 	zone := map[string]string{}
 	for _, n := range nodes {
@@ -152,7 +152,7 @@ func TestTheChoiceDependsOnNamesAndZonesOnly(t *testing.T) {
 	nodes := cluster(100, 3)
 	want := names(Choose(nodes[7].Name, nodes, defaults))
 
-	changed := slices.Clone(nodes)
+	changed := cluster(100, 3)
 	rand.New(rand.NewPCG(1, 2)).Shuffle(len(changed), func(i, j int) { changed[i], changed[j] = changed[j], changed[i] })
 	for i := range changed {
 		changed[i].State = discovery.Draining
@@ -187,8 +187,8 @@ func TestTheChoiceStaysTheSameOverVersions(t *testing.T) {
 }
 
 // sorted returns the nodes as a snapshot has them.
-func sorted(nodes []discovery.Node) []discovery.Node {
-	slices.SortFunc(nodes, func(a, b discovery.Node) int { return strings.Compare(a.Name, b.Name) })
+func sorted(nodes []*discovery.Node) []*discovery.Node {
+	slices.SortFunc(nodes, func(a, b *discovery.Node) int { return strings.Compare(a.Name, b.Name) })
 	return nodes
 }
 
@@ -203,5 +203,49 @@ func BenchmarkNewRotation(b *testing.B) {
 	nodes := sorted(cluster(5000, 3))
 	for b.Loop() {
 		NewRotation("ip-10-0-0-000.internal", nodes)
+	}
+}
+
+// A Chooser returns what Choose returns, however the nodes change, and the nodes
+// as they are.
+func TestAChooserChoosesLikeChoose(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	whole := sorted(cluster(60, 4))
+	self := whole[7].Name
+	c := Chooser{Self: self}
+	nodes := slices.Clone(whole)
+	for step := range 300 {
+		nodes = slices.Clone(nodes)
+		i := rng.IntN(len(nodes))
+		switch n := *nodes[i]; rng.IntN(5) {
+		case 0:
+			n.State = discovery.Draining
+			nodes[i] = &n
+		case 1:
+			n.Zone = fmt.Sprintf("zone-%d", rng.IntN(4))
+			nodes[i] = &n
+		case 2:
+			nodes = slices.Delete(nodes, i, i+1)
+		case 3:
+			nodes = slices.Clone(whole)
+		}
+		cfg := defaults
+		if step > 200 {
+			cfg.Peers = 10
+		}
+		if diff := cmp.Diff(Choose(self, nodes, cfg), c.Choose(nodes, cfg)); diff != "" {
+			t.Fatalf("step %d (-Choose +Chooser):\n%s", step, diff)
+		}
+	}
+}
+
+func BenchmarkChooser(b *testing.B) {
+	nodes := sorted(cluster(5000, 3))
+	c := Chooser{Self: "ip-10-0-0-000.internal"}
+	for b.Loop() {
+		changed := *nodes[77]
+		nodes = slices.Clone(nodes)
+		nodes[77] = &changed
+		c.Choose(nodes, defaults)
 	}
 }

@@ -21,7 +21,7 @@ import (
 type Rotation struct {
 	self  int // its place on the ring
 	ring  []ringPlace
-	nodes []discovery.Node
+	nodes []*discovery.Node
 }
 
 // ringPlace is a node on the ring.
@@ -32,7 +32,7 @@ type ringPlace struct {
 
 // NewRotation returns the rotation of self among the nodes, which are sorted by
 // name and are not changed.
-func NewRotation(self string, nodes []discovery.Node) Rotation {
+func NewRotation(self string, nodes []*discovery.Node) Rotation {
 	ring := make([]ringPlace, len(nodes))
 	own := int32(-1)
 	for i := range nodes {
@@ -48,6 +48,16 @@ func NewRotation(self string, nodes []discovery.Node) Rotation {
 	return Rotation{self: at, ring: ring, nodes: nodes}
 }
 
+// Over returns the same rotation over another list, in which the nodes may have
+// changed; it is false if it has other names.
+func (r Rotation) Over(nodes []*discovery.Node) (Rotation, bool) {
+	if !slices.EqualFunc(r.nodes, nodes, func(a, b *discovery.Node) bool { return a == b || a.Name == b.Name }) {
+		return r, false
+	}
+	r.nodes = nodes
+	return r, true
+}
+
 // Round returns how many visits there are until all nodes have been visited.
 // The next 8 on the ring are peers in any case.
 func (r Rotation) Round() int {
@@ -59,10 +69,10 @@ func (r Rotation) Round() int {
 
 // Visit returns the node that is visited in the visit of a number. It is false
 // if there is none: all are peers, or self is not among the nodes.
-func (r Rotation) Visit(number int64) (discovery.Node, bool) {
+func (r Rotation) Visit(number int64) (*discovery.Node, bool) {
 	round := r.Round()
 	if round == 0 {
-		return discovery.Node{}, false
+		return nil, false
 	}
 	behind := ringPeers + 1 + int(number%int64(round))
 	return r.nodes[r.ring[(r.self+behind)%len(r.ring)].node], true

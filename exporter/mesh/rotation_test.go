@@ -2,8 +2,11 @@ package mesh
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/podnet-exporter/podnet_exporter/exporter/discovery"
 )
 
 func TestEverybodyVisitsEverybody(t *testing.T) {
@@ -88,5 +91,25 @@ func TestChurnDelaysAVisitByARoundAtMost(t *testing.T) {
 		if !met[n.Name] {
 			t.Errorf("%s stayed all the time, and was not visited in two rounds", n.Name)
 		}
+	}
+}
+
+// Nodes that change keep their places, and are visited as they are.
+func TestARotationGoesOnOverNodesThatChanged(t *testing.T) {
+	nodes := cluster(40, 3)
+	r := NewRotation(nodes[0].Name, nodes)
+	visited, _ := r.Visit(3)
+	changed := slices.Clone(nodes)
+	for i, n := range nodes {
+		now := *n
+		now.State = discovery.Cordoned
+		changed[i] = &now
+	}
+	over, same := r.Over(changed)
+	if got, _ := over.Visit(3); !same || got.Name != visited.Name || got.State != discovery.Cordoned {
+		t.Errorf("visit 3 goes to %+v (%t); want %s, cordoned", got, same, visited.Name)
+	}
+	if _, same := r.Over(changed[1:]); same {
+		t.Error("a node that left changes nothing")
 	}
 }
