@@ -6,7 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/prometheus/common/expfmt"
 )
 
 // briefHandles are handles of which little is reported of every pod but the
@@ -83,6 +85,101 @@ func TestABriefPodWithoutAHostEndHasItsOwnSeries(t *testing.T) {
 	h := briefHandles(t, node, app)
 	if n := testutil.CollectAndCount(setOf("interface", NewInterface(h)), "podnet_interface_info", "podnet_interface_up"); n != 2 {
 		t.Errorf("%d series of info and up; want one of each", n)
+	}
+}
+
+// Only an interface that the endpoint has too, of the same kind and on the same
+// bridge, can have another MTU than it should.
+func TestABriefPodTellsAnOddMTU(t *testing.T) {
+	const odd = `podnet_interface_mtu_odd_bytes{device="eth0",namespace="podnet",pod="app"} 1400`
+	tests := []struct {
+		name   string
+		change func(t *testing.T, node, app *sandbox)
+		want   string
+	}{
+		{"the same", func(*testing.T, *sandbox, *sandbox) {}, ""},
+		{"another", func(t *testing.T, _, app *sandbox) { app.mtu(t, "eth0", 1400) }, odd},
+		{"that of the node's end", func(t *testing.T, node, _ *sandbox) { node.mtu(t, "veth-app", 1400) }, ""},
+		{"another, on another bridge", func(t *testing.T, node, app *sandbox) {
+			node.bridge(t, "storage0")
+			if err := node.handle.LinkSetMaster(node.link(t, "veth-app"), node.link(t, "storage0")); err != nil {
+				t.Fatal(err)
+			}
+			app.mtu(t, "eth0", 1400)
+		}, ""},
+		{"another, of an interface that the endpoint has not", func(t *testing.T, node, app *sandbox) {
+			app.bridge(t, "docker0")
+			app.mtu(t, "docker0", 1400)
+		}, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			node, endpoint, app := interfaceLab(t)
+			tt.change(t, node, app)
+			h := briefHandles(t, node, endpoint, app)
+			set := setOf("interface", NewInterface(h))
+			if got := lines(t, set, `pod="app"`, "podnet_interface_mtu_odd_bytes"); got != tt.want {
+				t.Errorf("series %q; want %q", got, tt.want)
+			}
+			path := ""
+			if tt.want != "" {
+				path = fmt.Sprintf(`podnet_network_namespace_info{inode="%d",namespace="podnet",path="%s",pod="app"} 1`, app.Inode, app.Path)
+			}
+			namespaces := setOf("namespaces", NewNetworkNamespaces(h, unnamed{}))
+			if got := lines(t, namespaces, `pod="app"`, "podnet_network_namespace_info"); got != path {
+				t.Errorf("series %q; want %q", got, path)
+			}
+			app.mtu(t, "eth0", 1450)
+			lines(t, set, "", "podnet_interface_mtu_odd_bytes")
+			if got := lines(t, namespaces, `pod="app"`, "podnet_network_namespace_info"); got != "" {
+				t.Errorf("series %q after the MTU was mended", got)
+			}
+		})
+	}
+}
+
+// A CNI that was reconfigured makes all older pods odd.
+func TestOddMTUsAreBounded(t *testing.T) {
+	node, endpoint := newSandbox(t, ""), newSandbox(t, "endpoint-n1")
+	node.bridge(t, "cni0")
+	node.connect(t, "veth-endpoint", "cni0", endpoint)
+	all := []*sandbox{node, endpoint}
+	for i := range maxOddPods + 3 {
+		pod := newSandbox(t, fmt.Sprintf("app-%d", i))
+		node.connect(t, fmt.Sprintf("veth-%d", i), "cni0", pod)
+		pod.mtu(t, "eth0", 1400)
+		all = append(all, pod)
+	}
+	h := briefHandles(t, all...)
+	if n := strings.Count(lines(t, setOf("interface", NewInterface(h)), `pod="app-`, "podnet_interface_mtu_odd_bytes"), "\n") + 1; n != maxOddPods {
+		t.Errorf("%d pods have an odd MTU; want %d at most", n, maxOddPods)
+	}
+	if n := strings.Count(lines(t, setOf("namespaces", NewNetworkNamespaces(h, unnamed{})), `pod="app-`, "podnet_network_namespace_info"), "\n") + 1; n != maxOddPods {
+		t.Errorf("%d pods have a path; want %d", n, maxOddPods)
+	}
+}
+
+// lines returns the series of a metric that have something in their labels, as
+// they are on /metrics.
+func lines(t *testing.T, c prometheus.Collector, with, metric string) string {
+	t.Helper()
+	text, err := testutil.CollectAndFormat(c, expfmt.TypeTextPlain, metric)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(line, "#") && strings.Contains(line, with) {
+			found = append(found, strings.TrimSuffix(line, "\n"))
+		}
+	}
+	return strings.Join(found, "\n")
+}
+
+func (s *sandbox) mtu(t *testing.T, device string, bytes int) {
+	t.Helper()
+	if err := s.handle.LinkSetMTU(s.link(t, device), bytes); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -34,8 +34,9 @@ type Handles struct {
 
 	namespaces Namespaces
 
-	mu   sync.Mutex
-	open map[uint64]map[string]io.Closer // by Namespace.Inode and kind of handle; nil after Close
+	mu      sync.Mutex
+	open    map[uint64]map[string]io.Closer // by Namespace.Inode and kind of handle; nil after Close
+	noticed map[uint64]bool                 // by Namespace.Inode
 }
 
 // sweepInterval is how long a namespace that is gone may be kept alive when
@@ -85,6 +86,26 @@ func (h *Handles) brief(ns Namespace) bool { return !ns.Node && h.briefPod(ns.Na
 
 func (h *Handles) briefPod(namespace, pod string) bool {
 	return h.Brief != nil && h.Brief(namespace, pod)
+}
+
+// notice keeps in which namespaces of pods of which little is reported something
+// is wrong, by their inodes, so that somebody may have to enter them.
+func (h *Handles) notice(wrong map[uint64]map[int32]bool) {
+	noticed := make(map[uint64]bool, len(wrong))
+	for inode := range wrong {
+		noticed[inode] = true
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.noticed = noticed
+}
+
+// wrong tells whether something was wrong in a namespace when its interfaces
+// were read last, which may be in the scrape before this one.
+func (h *Handles) wrong(ns Namespace) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.noticed[ns.Inode]
 }
 
 // list returns the namespaces as they are now, and closes the handles of all

@@ -11,17 +11,18 @@ import (
 //
 // Of a pod of which little is reported the end in the node's namespace says
 // which interface it is and whether it is up; counters of errors and drops, at
-// either end, appear when they are not 0. That is 2 series.
+// either end, appear when they are not 0, and the MTU of the pod's end when it
+// is odd. That is 2 series.
 //
 // Source: rtnetlink, RTM_GETLINK. Counters start when the interface is made.
 type Interface struct {
 	handles *Handles
 	nsids   *nsids
 
-	receive, transmit   directionDescs
-	up, adminUp         *prometheus.Desc
-	carrierChanges, mtu *prometheus.Desc
-	info                *prometheus.Desc
+	receive, transmit directionDescs
+	up, adminUp       *prometheus.Desc
+	carrierChanges    *prometheus.Desc
+	mtu, mtuOdd, info *prometheus.Desc
 }
 
 type directionDescs struct {
@@ -55,6 +56,8 @@ func NewInterface(h *Handles) *Interface {
 			"Times that the carrier of the interface came or went."),
 		mtu: desc("mtu_bytes",
 			"Largest packet that the interface sends, in bytes, without its link-layer header."),
+		mtuOdd: desc("mtu_odd_bytes",
+			"The MTU of a pod's interface that is not that of the endpoint's of the same name, kind and bridge, while little is reported of other pods. There is none for a pod that has the usual one, and at most ten on a node."),
 		info: desc("info",
 			"What the interface is. kind: veth, bridge, vxlan and so on, device for hardware. master: the bridge it is a port of. "+
 				"peer: the other end of a veth, as namespace/pod:device or, if that is in the node's own namespace, device; empty if unknown. "+
@@ -75,6 +78,7 @@ func (c *Interface) Describe(ch chan<- *prometheus.Desc) {
 	ch <- c.adminUp
 	ch <- c.carrierChanges
 	ch <- c.mtu
+	ch <- c.mtuOdd
 	ch <- c.info
 }
 
@@ -90,13 +94,15 @@ func (c *Interface) Collect(ch chan<- prometheus.Metric) error {
 		return nil
 	})
 	c.nsids.keep(t.alive())
+	odd := c.oddMTUs(&t)
+	c.handles.notice(odd)
 	for _, ns := range t.namespaces {
 		for _, l := range t.links[ns.Inode] {
 			if l.loopback {
 				continue
 			}
 			if r := t.relate(ns, l, c.nsids); c.brief(ns, l, r) {
-				c.collectBrief(ch, ns, l, r)
+				c.collectBrief(ch, ns, l, r, odd[ns.Inode][l.index])
 			} else {
 				c.collect(ch, ns, l, r)
 			}
@@ -123,7 +129,7 @@ func (c *Interface) brief(ns Namespace, l link, r relation) bool {
 
 // collectBrief reports which interface it is and whether it is up, unless the
 // other end says so, and what went wrong on it.
-func (c *Interface) collectBrief(ch chan<- prometheus.Metric, ns Namespace, l link, r relation) {
+func (c *Interface) collectBrief(ch chan<- prometheus.Metric, ns Namespace, l link, r relation, odd bool) {
 	labels := []string{l.name, ns.Namespace, ns.Pod}
 	for _, counter := range []struct {
 		desc *prometheus.Desc
@@ -135,6 +141,9 @@ func (c *Interface) collectBrief(ch chan<- prometheus.Metric, ns Namespace, l li
 		if counter.n > 0 {
 			ch <- prometheus.MustNewConstMetric(counter.desc, prometheus.CounterValue, float64(counter.n), labels...)
 		}
+	}
+	if odd {
+		ch <- prometheus.MustNewConstMetric(c.mtuOdd, prometheus.GaugeValue, float64(l.mtu), labels...)
 	}
 	if !l.adminUp {
 		ch <- prometheus.MustNewConstMetric(c.adminUp, prometheus.GaugeValue, 0, labels...)

@@ -18,7 +18,7 @@ type UnknownPods interface {
 
 // NetworkNamespaces reports which network namespaces the node has, and by
 // which path a person can enter each: what "nsenter --net=PATH" needs. Those of
-// pods of which little is reported are left out.
+// pods of which little is reported are left out, unless something is wrong there.
 type NetworkNamespaces struct {
 	handles       *Handles
 	pods          UnknownPods
@@ -32,7 +32,7 @@ func NewNetworkNamespaces(h *Handles, pods UnknownPods) *NetworkNamespaces {
 		handles: h,
 		pods:    pods,
 		info: prometheus.NewDesc(prometheus.BuildFQName(namespace, "network_namespace", "info"),
-			"1 for each network namespace of the node that is reported in full: its path, for nsenter --net=PATH, and its inode number. An empty pod is the node itself.",
+			"1 for each network namespace of the node that is reported in full, or in which an interface has another MTU than the endpoint's: its path, for nsenter --net=PATH, and its inode number. An empty pod is the node itself.",
 			[]string{"namespace", "pod", "path", "inode"}, nil),
 		unknown: prometheus.NewDesc(prometheus.BuildFQName(namespace, "network_namespaces", "unknown"),
 			"Network namespaces of this node's pods that are not read because the API server has not told the agent which pods they are. More than 0 for longer than a pod takes to start or to end means that the agent does not hear of its node's pods.",
@@ -49,7 +49,7 @@ func (c *NetworkNamespaces) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements [Collector].
 func (c *NetworkNamespaces) Collect(ch chan<- prometheus.Metric) error {
 	for _, ns := range c.handles.namespaces.List() {
-		if c.handles.brief(ns) {
+		if c.handles.brief(ns) && !c.handles.wrong(ns) {
 			continue
 		}
 		ch <- prometheus.MustNewConstMetric(c.info, prometheus.GaugeValue, 1,

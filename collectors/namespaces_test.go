@@ -34,7 +34,7 @@ func TestNetworkNamespaces(t *testing.T) {
 	h.Brief = func(_, pod string) bool { return pod == "job-1" }
 	set := NewSet(map[string]Collector{"namespaces": NewNetworkNamespaces(h, unnamed{pods: 3})}, slog.New(slog.DiscardHandler))
 	want := `
-# HELP podnet_network_namespace_info 1 for each network namespace of the node that is reported in full: its path, for nsenter --net=PATH, and its inode number. An empty pod is the node itself.
+# HELP podnet_network_namespace_info 1 for each network namespace of the node that is reported in full, or in which an interface has another MTU than the endpoint's: its path, for nsenter --net=PATH, and its inode number. An empty pod is the node itself.
 # TYPE podnet_network_namespace_info gauge
 podnet_network_namespace_info{inode="1",namespace="",path="/proc/self/ns/net",pod=""} 1
 podnet_network_namespace_info{inode="2",namespace="shop",path="/run/netns/web",pod="web-1"} 1

@@ -35,40 +35,62 @@ func (t *topology) alive() map[uint64]bool {
 func (t *topology) relate(ns Namespace, l link, ids *nsids) relation {
 	var r relation
 	r.master, _ = t.name(ns.Inode, l.master)
-	if l.kind != "veth" && l.kind != "netkit" || l.peer == 0 {
-		return r
-	}
-	there := ns.Inode
-	if l.peerNetns >= 0 {
-		inode, ok := ids.resolve(ns, l.peerNetns, t.namespaces)
-		if !ok {
-			return r
-		}
-		there = inode
-	}
-	device, ok := t.name(there, l.peer)
+	there, far, ok := t.farEnd(ns, l, ids)
 	if !ok {
 		return r
 	}
-	r.peer = device
+	r.peer = far.name
 	for _, other := range t.namespaces {
 		if other.Inode == there && !other.Node {
-			r.peer = other.Name() + ":" + device
+			r.peer = other.Name() + ":" + far.name
 			r.peerNamespace, r.peerPod = other.Namespace, other.Pod
 		}
 	}
 	return r
 }
 
+// farEnd returns the other end of a veth or netkit, and the inode of the
+// namespace that it is in. It is false if that is not a listed one.
+func (t *topology) farEnd(ns Namespace, l link, ids *nsids) (there uint64, far link, ok bool) {
+	if l.kind != "veth" && l.kind != "netkit" || l.peer == 0 {
+		return 0, link{}, false
+	}
+	there = ns.Inode
+	if l.peerNetns >= 0 {
+		if there, ok = ids.resolve(ns, l.peerNetns, t.namespaces); !ok {
+			return 0, link{}, false
+		}
+	}
+	far, ok = t.link(there, l.peer)
+	return there, far, ok
+}
+
+// bridge returns what the other end of an interface is a port of, "" if it is
+// none, or is not known.
+func (t *topology) bridge(ns Namespace, l link, ids *nsids) string {
+	there, far, ok := t.farEnd(ns, l, ids)
+	if !ok {
+		return ""
+	}
+	name, _ := t.name(there, far.master)
+	return name
+}
+
 // name returns the name of the interface with that index.
 func (t *topology) name(inode uint64, index int32) (string, bool) {
+	l, ok := t.link(inode, index)
+	return l.name, ok
+}
+
+// link returns the interface with that index.
+func (t *topology) link(inode uint64, index int32) (link, bool) {
 	if index == 0 {
-		return "", false
+		return link{}, false
 	}
 	for _, l := range t.links[inode] {
 		if l.index == index {
-			return l.name, true
+			return l, true
 		}
 	}
-	return "", false
+	return link{}, false
 }

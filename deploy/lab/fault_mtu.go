@@ -38,7 +38,7 @@ func setMTU(difference int) func(context.Context, *Lab, NodePlan) error {
 		}
 		devices := []device{{n.Netns, "flannel.1", tunnelMTU4}, {n.Netns, "flannel-v6.1", tunnelMTU6}}
 		if l.Plan.CNI == cniRouted {
-			devices = []device{{n.Netns, n.EndpointVeth, podMTU}, {n.EndpointNetns, "eth0", podMTU}}
+			devices = []device{{n.Netns, n.EndpointVeth, l.Plan.podMTU()}, {n.EndpointNetns, "eth0", l.Plan.podMTU()}}
 		}
 		for _, d := range devices {
 			set := func(h *netlink.Handle, link netlink.Link) error { return h.LinkSetMTU(link, d.mtu+difference) }
@@ -47,5 +47,17 @@ func setMTU(difference int) func(context.Context, *Lab, NodePlan) error {
 			}
 		}
 		return nil
+	}
+}
+
+// setAppMTU returns the step that gives the node's ordinary pod another MTU than
+// its endpoint has, or with a difference of 0 the same. The node's end of its
+// veth keeps its own.
+func setAppMTU(difference int) func(context.Context, *Lab, NodePlan) error {
+	return func(_ context.Context, l *Lab, n NodePlan) error {
+		set := func(h *netlink.Handle, link netlink.Link) error {
+			return h.LinkSetMTU(link, l.Plan.podMTU()+difference)
+		}
+		return setLinks(n.AppNetns, set, "eth0")
 	}
 }

@@ -19,6 +19,11 @@ func mtuFaults() []Fault {
 			Symptom: "mtu", Cause: "mtu_mismatch", Severity: paging.SeverityPage, DefaultNode: "n2",
 			Inject: setMTU(-mtuDifference), Clear: setMTU(0),
 		},
+		{
+			ID: "mtu-mismatch-pod", Title: "a pod of the node that answers no probes has an MTU 100 bytes smaller than the endpoint's",
+			Symptom: "mtu", Cause: "mtu_mismatch", Severity: paging.SeverityPage, DefaultNode: "n2",
+			Inject: setAppMTU(-mtuDifference), Clear: setAppMTU(0),
+		},
 	}
 }
 

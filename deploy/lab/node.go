@@ -50,14 +50,14 @@ func defaultRoute(a netip.Addr) netip.Prefix {
 
 // bridgePods connects the node's pods to cni0, as the bridge CNI plugin does.
 func (t *topology) bridgePods(n NodePlan) error {
-	m := t.machines[n.Netns]
-	m.add(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "cni0", MTU: podMTU}})
+	m, mtu := t.machines[n.Netns], t.plan.podMTU()
+	m.add(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "cni0", MTU: mtu}})
 	m.up("cni0")
 	m.addr("cni0", netip.PrefixFrom(n.Bridge4, n.PodCIDR4.Bits()))
 	m.addr("cni0", netip.PrefixFrom(n.Bridge6, n.PodCIDR6.Bits()))
 	for _, pod := range n.Pods() {
 		p := t.machines[pod.Netns]
-		if err := connect(end{p, "eth0", podMTU}, end{m, pod.Veth, podMTU}); err != nil {
+		if err := connect(end{p, "eth0", mtu}, end{m, pod.Veth, mtu}); err != nil {
 			return err
 		}
 		m.enslave(pod.Veth, "cni0", true)

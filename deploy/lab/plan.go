@@ -24,12 +24,11 @@ const (
 )
 
 // MTUs in bytes. An IPv4 tunnel takes 50 bytes of the underlay's packet, an
-// IPv6 tunnel 70; pods get what fits through both.
+// IPv6 tunnel 70.
 const (
 	underlayMTU = 1500
 	tunnelMTU4  = underlayMTU - 50
 	tunnelMTU6  = underlayMTU - 70
-	podMTU      = tunnelMTU6
 )
 
 // Plan says which namespaces, devices and addresses the lab has. It is made by
@@ -41,6 +40,15 @@ type Plan struct {
 	Routers []RouterPlan // tor1, tor2, spine1, spine2
 	Cables  []Cable      // between routers, and from spines to the monitoring host
 	Mon     MonPlan
+}
+
+// podMTU is that of the pods' interfaces, in bytes: what fits through both
+// tunnels, or without them what the underlay carries.
+func (p *Plan) podMTU() int {
+	if p.CNI == cniRouted {
+		return underlayMTU
+	}
+	return tunnelMTU6
 }
 
 // NodePlan is one node: its own namespace and those of its pods. Names of
