@@ -1,13 +1,8 @@
 package main
 
 import (
-	"fmt"
 	"net/netip"
 	"strings"
-
-	"go.yaml.in/yaml/v3"
-
-	"github.com/podnet-exporter/podnet_exporter/deploy/internal/statefile"
 )
 
 // apiPort is where the apiserver listens.
@@ -22,14 +17,6 @@ const pauseImage = "podnet.test/pause:1"
 
 // object is a YAML mapping.
 type object = map[string]any
-
-func writeYAML(path string, v any) error {
-	b, err := yaml.Marshal(v)
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return statefile.Write(path, b)
-}
 
 func (c *Cluster) pki(name string) string { return c.path("pki", name) }
 

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"github.com/podnet-exporter/podnet_exporter/deploy/internal/paging"
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/process"
 )
 
 // etcdURL is where etcd listens inside the control plane's namespace.
@@ -93,7 +94,7 @@ func (c *Cluster) waitFor(ctx context.Context, name string, serves func(context.
 		return serves(ctx)
 	})
 	if err = errors.Join(ended, err); err != nil {
-		return fmt.Errorf("%s does not serve: %w; its log says:\n%s", name, err, logTail(c.logFile(name)))
+		return fmt.Errorf("%s does not serve: %w; its log says:\n%s", name, err, process.LogTail(c.logFile(name)))
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"runtime"
@@ -73,23 +72,4 @@ func (c *Cluster) command(ctx context.Context, argv ...string) error {
 		return fmt.Errorf("%s %s: %w: %s", argv[0], argv[1], err, out)
 	}
 	return nil
-}
-
-// logTail returns the last lines of a log, indented.
-func logTail(path string) string {
-	const lines, size = 15, 8192
-	f, err := os.Open(path)
-	if err != nil {
-		return "  " + err.Error()
-	}
-	defer f.Close()
-	if st, err := f.Stat(); err == nil && st.Size() > size {
-		f.Seek(-size, io.SeekEnd) //nolint:errcheck // then it is read from its beginning
-	}
-	text, err := io.ReadAll(io.LimitReader(f, size))
-	if err != nil {
-		return "  " + err.Error()
-	}
-	all := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
-	return "  " + string(bytes.Join(all[max(0, len(all)-lines):], []byte("\n  ")))
 }

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 
 	"github.com/podnet-exporter/podnet_exporter/deploy/internal/netspace"
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/statefile"
 )
 
 // namespace is where podnet_exporter is installed.
@@ -29,7 +30,7 @@ func chartValues() object {
 // install installs podnet_exporter from its chart, as a user does.
 func (c *Cluster) install(ctx context.Context) error {
 	values := c.path("values.yaml")
-	if err := writeYAML(values, chartValues()); err != nil {
+	if err := statefile.WriteYAML(values, chartValues()); err != nil {
 		return err
 	}
 	return c.helm(ctx, "upgrade", "--install", "podnet", c.Repo+"/deploy/helm/podnet-exporter",

@@ -127,12 +127,7 @@ func (c *Cluster) settle() error {
 	if c.asked.Nodes < 1 || c.asked.Nodes > maxNodes {
 		return fmt.Errorf("--nodes: %d is not between 1 and %d", c.asked.Nodes, maxNodes)
 	}
-	if c.Repo == "" {
-		c.Repo, err = sources.Find()
-	} else {
-		c.Repo, err = filepath.Abs(c.Repo)
-	}
-	if err != nil {
+	if c.Repo, err = sources.At(c.Repo); err != nil {
 		return err
 	}
 	c.asked.Prefix = c.prefix

@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/podnet-exporter/podnet_exporter/deploy/internal/netspace"
@@ -60,33 +58,10 @@ func (c *Cluster) writeMonitoring() error {
 	if err := os.MkdirAll(c.path("rules"), 0o755); err != nil {
 		return fmt.Errorf("rules: %w", err)
 	}
-	files, err := filepath.Glob(filepath.Join(c.Repo, "alerts", "*.rules.yaml"))
-	if err != nil {
-		return fmt.Errorf("rules: %w", err)
-	}
-	for _, file := range files {
-		name := filepath.Base(file)
-		if err := rewrite(file, c.path("rules", name), windows.Rules); err != nil {
-			return err
-		}
-	}
-	err = rewrite(filepath.Join(c.Repo, "alerts", "alertmanager.yaml"), c.path("alertmanager.yaml"), windows.Alertmanager)
-	if err != nil {
+	if err := windows.Copy(filepath.Join(c.Repo, "alerts"), c.path("rules"), c.path("alertmanager.yaml")); err != nil {
 		return err
 	}
-	return writeYAML(c.path("prometheus.yaml"), c.prometheusConfig())
-}
-
-// rewrite copies a file, changed to a lab's windows.
-func rewrite(from, to string, change func(name string, text []byte) ([]byte, error)) error {
-	text, err := os.ReadFile(from)
-	if err == nil {
-		text, err = change(filepath.Base(from), text)
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", from, err)
-	}
-	return statefile.Write(to, text)
+	return statefile.WriteYAML(c.path("prometheus.yaml"), c.prometheusConfig())
 }
 
 // prometheusConfig finds the agents as the chart's PodMonitor does, and scrapes
@@ -118,35 +93,9 @@ func (c *Cluster) prometheusConfig() object {
 func (p Plan) families() int { return len(p.Pods) }
 
 // quiet fails unless the cluster is as it should be before something is done
-// to it: every node says ok of every node in every address family, none says
-// that something is broken, and no page fires or is about to.
+// to it.
 func (c *Cluster) quiet(ctx context.Context) error {
-	pairs := len(c.Plan.Nodes) * len(c.Plan.Nodes) * c.Plan.families()
-	for _, q := range []struct {
-		expr string
-		want int // samples
-		what string
-	}{
-		{`sum by (node, peer_node, family) (increase(podnet_peer_verdicts_total{verdict="ok"}[5s])) > 0`, pairs, "pairs of nodes that say ok"},
-		{`increase(podnet_peer_verdicts_total{verdict!~"ok|lossy|impaired|expected_down"}[5s]) > 0`, 0, "verdicts that something is broken"},
-		{`ALERTS{severity="page"}`, 0, "pages that fire or are pending"},
-	} {
-		got, err := c.monitor().Query(ctx, q.expr)
-		if err != nil {
-			return err
-		}
-		if len(got) != q.want {
-			return fmt.Errorf("%d %s, not %d%s", len(got), q.what, q.want, labelsOf(got))
-		}
-	}
-	alerts, err := c.monitor().Alerts(ctx)
-	if err != nil {
-		return err
-	}
-	if i := slices.IndexFunc(alerts, func(a paging.Alert) bool { return a.Labels["severity"] == paging.SeverityPage }); i >= 0 {
-		return errors.New("a page fires: " + paging.LabelText(alerts[i].Labels))
-	}
-	return nil
+	return c.monitor().Quiet(ctx, len(c.Plan.Nodes)*len(c.Plan.Nodes)*c.Plan.families())
 }
 
 // labelsOf lists samples for people.

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/podnet-exporter/podnet_exporter/deploy/internal/process"
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/statefile"
 )
 
 // The hidden commands that a node is made with: its first process enters the
@@ -50,10 +51,10 @@ func (c *Cluster) startNode(n NodePlan) error {
 	if err := c.copyPlugins(n); err != nil {
 		return fmt.Errorf("%s: %w", n.Name, err)
 	}
-	if err := writeYAML(c.nodePath(n, "kubelet.yaml"), c.kubeletConfig(n)); err != nil {
+	if err := statefile.WriteYAML(c.nodePath(n, "kubelet.yaml"), c.kubeletConfig(n)); err != nil {
 		return err
 	}
-	if err := writeYAML(c.nodePath(n, "kube-proxy.yaml"), c.proxyConfig(n)); err != nil {
+	if err := statefile.WriteYAML(c.nodePath(n, "kube-proxy.yaml"), c.proxyConfig(n)); err != nil {
 		return err
 	}
 	if err := os.WriteFile(c.nodePath(n, "containerd.toml"), []byte(containerdConfig), 0o644); err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/podnet-exporter/podnet_exporter/deploy/internal/netspace"
 	"github.com/podnet-exporter/podnet_exporter/deploy/internal/paging"
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/process"
 )
 
 // TestMain lets the test's own binary be a node's first process.
@@ -98,7 +99,7 @@ func TestNode(t *testing.T) {
 		return err
 	})
 	if err != nil {
-		t.Fatalf("%v; the node's log says:\n%s", err, logTail(c.logFile(n.Name)))
+		t.Fatalf("%v; the node's log says:\n%s", err, process.LogTail(c.logFile(n.Name)))
 	}
 	for _, tt := range []struct{ what, command, want string }{
 		{"it has a name of its own", "hostname", n.Name},

@@ -159,7 +159,7 @@ func (c *Cluster) writeIdentity(ca authority, id identity) error {
 	if id.noKubeconfig {
 		return nil
 	}
-	return writeYAML(c.kubeconfig(id.file), c.kubeconfigOf(id.file))
+	return statefile.WriteYAML(c.kubeconfig(id.file), c.kubeconfigOf(id.file))
 }
 
 func (c *Cluster) writeKey(name string, key crypto.PrivateKey) error {

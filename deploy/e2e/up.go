@@ -114,7 +114,7 @@ func (c *Cluster) connectNodes(ctx context.Context, nodes ...NodePlan) error {
 	}
 	if err != nil {
 		for _, n := range nodes {
-			err = fmt.Errorf("%w\nlog of %s's kubelet:\n%s", err, n.Name, logTail(c.logFile(n.Name+"-kubelet")))
+			err = fmt.Errorf("%w\nlog of %s's kubelet:\n%s", err, n.Name, process.LogTail(c.logFile(n.Name+"-kubelet")))
 		}
 	}
 	return err
@@ -125,7 +125,7 @@ func (c *Cluster) alive(nodes []NodePlan) error {
 	var errs []error
 	for _, n := range nodes {
 		if _, err := c.proc(n.Name); errors.Is(err, process.ErrNotRunning) {
-			errs = append(errs, fmt.Errorf("%w; its log says:\n%s", err, logTail(c.logFile(n.Name))))
+			errs = append(errs, fmt.Errorf("%w; its log says:\n%s", err, process.LogTail(c.logFile(n.Name))))
 		}
 	}
 	return errors.Join(errs...)

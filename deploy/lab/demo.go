@@ -38,7 +38,7 @@ func (l *Lab) demo(ctx context.Context, keep bool) (err error) {
 		return err
 	}
 	fmt.Fprintln(l.Out, "\n2. Wait until every node says of every other, in both address families, that its network is fine.")
-	if err := l.step(ctx, healthyWithin, "healthy", l.healthy); err != nil {
+	if err := l.step(ctx, healthyWithin, "healthy", l.quiet); err != nil {
 		return err
 	}
 	fault, err := faultByID(demoFault)
@@ -65,7 +65,7 @@ func (l *Lab) demo(ctx context.Context, keep bool) (err error) {
 	if err := l.clearFaults(ctx); err != nil {
 		return err
 	}
-	if err := l.step(ctx, resolvedWithin, "resolved", l.quiet); err != nil {
+	if err := l.step(ctx, resolvedWithin, "resolved", l.monitor().NoPage); err != nil {
 		return err
 	}
 	if keep {
@@ -93,65 +93,19 @@ func (l *Lab) step(ctx context.Context, within time.Duration, what string, done 
 	return nil
 }
 
-// healthy fails unless every node has just said ok, and nothing else, of every
-// node in both families, and no alert is pending or fires.
-func (l *Lab) healthy(ctx context.Context) error {
-	const window = "[5s]"
-	ok, err := l.monitor().Query(ctx, `count(sum by (node, peer_node, family) (increase(podnet_peer_verdicts_total{verdict="ok"}`+window+`)) > 0)`)
-	if err != nil {
-		return err
-	}
-	n := len(l.Plan.Nodes)
-	want := n * n * 2
-	if len(ok) == 0 || int(ok[0].Value) < want {
-		return fmt.Errorf("fewer than %d pairs of nodes say ok: %v", want, ok)
-	}
-	bad, err := l.monitor().Query(ctx, `increase(podnet_peer_verdicts_total{verdict!="ok"}`+window+`) > 0`)
-	if err != nil {
-		return err
-	}
-	if len(bad) > 0 {
-		return fmt.Errorf("%d verdicts are not ok, for example %v", len(bad), bad[0].Labels)
-	}
-	alerts, err := l.monitor().Query(ctx, `ALERTS{severity="page"}`)
-	if err != nil {
-		return err
-	}
-	if len(alerts) > 0 {
-		return fmt.Errorf("%d alerts, for example %v", len(alerts), alerts[0].Labels)
-	}
-	return nil
-}
-
-// quiet fails while Alertmanager holds a page.
-func (l *Lab) quiet(ctx context.Context) error {
-	alerts, err := l.monitor().Alerts(ctx)
-	if err != nil {
-		return err
-	}
-	for _, a := range alerts {
-		if a.Labels["severity"] == "page" {
-			return fmt.Errorf("%s still fires for %s", a.Labels["alertname"], a.Labels["node"])
-		}
-	}
-	return nil
-}
-
 // waitPage returns the first page that Alertmanager delivers.
 func (l *Lab) waitPage(ctx context.Context) (paging.Alert, error) {
 	var page paging.Alert
 	err := paging.Poll(ctx, pageWithin, func(ctx context.Context) error {
-		alerts, err := l.monitor().Alerts(ctx)
+		pages, err := l.monitor().Pages(ctx)
 		if err != nil {
 			return err
 		}
-		for _, a := range alerts {
-			if a.Labels["severity"] == "page" {
-				page = a
-				return nil
-			}
+		if len(pages) == 0 {
+			return errors.New("nobody was paged")
 		}
-		return fmt.Errorf("nobody was paged; %d alerts of lower severity fire", len(alerts))
+		page = pages[0]
+		return nil
 	})
 	return page, err
 }

@@ -3,15 +3,11 @@ package main
 import (
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
-
-	"go.yaml.in/yaml/v3"
 
 	"github.com/podnet-exporter/podnet_exporter/deploy/internal/netspace"
 	"github.com/podnet-exporter/podnet_exporter/deploy/internal/statefile"
@@ -72,24 +68,21 @@ func (l *Lab) writeFiles() error {
 	if err := statefile.Write(l.path("key"), []byte(hex.EncodeToString(key)+"\n")); err != nil {
 		return err
 	}
-	if err := writeYAML(l.path("nodes.yaml"), mesh(l.Plan)); err != nil {
+	if err := statefile.WriteYAML(l.path("nodes.yaml"), mesh(l.Plan)); err != nil {
 		return err
 	}
 	for _, n := range l.Plan.Nodes {
-		if err := writeYAML(l.path(n.Name+".yaml"), l.agentConfig(n)); err != nil {
+		if err := statefile.WriteYAML(l.path(n.Name+".yaml"), l.agentConfig(n)); err != nil {
 			return err
 		}
 	}
-	if err := writeYAML(l.path("prometheus.yaml"), l.prometheusConfig()); err != nil {
+	if err := statefile.WriteYAML(l.path("prometheus.yaml"), l.prometheusConfig()); err != nil {
 		return err
 	}
 	if err := l.writeDNS(); err != nil {
 		return err
 	}
-	if err := l.writeRules(); err != nil {
-		return err
-	}
-	return l.writeAlertmanager()
+	return windows.Copy(filepath.Join(l.Repo, "alerts"), l.path("rules"), l.path("alertmanager.yaml"))
 }
 
 // object is a YAML mapping.
@@ -137,51 +130,4 @@ func (l *Lab) prometheusConfig() object {
 			"scrape_protocols": []string{"PrometheusProto", "OpenMetricsText1.0.0", "PrometheusText0.0.4"},
 		}},
 	}
-}
-
-// writeRules copies alerts/*.rules.yaml, rewritten to the lab's windows.
-func (l *Lab) writeRules() error {
-	files, err := filepath.Glob(filepath.Join(l.Repo, "alerts", "*.rules.yaml"))
-	if err != nil {
-		return fmt.Errorf("rules: %w", err)
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return fmt.Errorf("rules: %w", err)
-		}
-		text, err = windows.Rules(filepath.Base(file), text)
-		if err != nil {
-			return fmt.Errorf("rules: %w", err)
-		}
-		if err := statefile.Write(l.path(filepath.Join("rules", filepath.Base(file))), text); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// writeAlertmanager copies alerts/alertmanager.yaml, rewritten to the lab's
-// windows. Without that file alerts are held and go nowhere.
-func (l *Lab) writeAlertmanager() error {
-	text, err := os.ReadFile(filepath.Join(l.Repo, "alerts", "alertmanager.yaml"))
-	if errors.Is(err, fs.ErrNotExist) {
-		text, err = []byte("route: {receiver: lab, group_wait: 5s, group_interval: 10s}\nreceivers: [{name: lab}]\n"), nil
-	}
-	if err != nil {
-		return fmt.Errorf("alertmanager: %w", err)
-	}
-	text, err = windows.Alertmanager("alertmanager.yaml", text)
-	if err != nil {
-		return err
-	}
-	return statefile.Write(l.path("alertmanager.yaml"), text)
-}
-
-func writeYAML(path string, v any) error {
-	b, err := yaml.Marshal(v)
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return statefile.Write(path, b)
 }

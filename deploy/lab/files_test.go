@@ -4,7 +4,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -52,20 +51,5 @@ func TestWriteFiles(t *testing.T) {
 		if st, err := os.Stat(l.path(name)); err != nil || st.Size() == 0 {
 			t.Errorf("%s: %v", name, err)
 		}
-	}
-}
-
-func TestLogTailGivesTheLastLines(t *testing.T) {
-	l := &Lab{StateDir: t.TempDir()}
-	if err := os.Mkdir(l.path("log"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	text := strings.Repeat("old\n", 5000) + strings.Repeat("new\n", 14) + "last\n"
-	if err := os.WriteFile(l.path("log/x.log"), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	want := strings.Repeat("  new\n", 14) + "  last"
-	if diff := cmp.Diff(want, l.logTail("x")); diff != "" {
-		t.Error(diff)
 	}
 }

@@ -90,12 +90,7 @@ func (l *Lab) settle() error {
 	if l.prefix == "" {
 		return fmt.Errorf("--prefix: must not be empty, or every namespace would be the lab's")
 	}
-	if l.Repo == "" {
-		l.Repo, err = sources.Find()
-	} else {
-		l.Repo, err = filepath.Abs(l.Repo)
-	}
-	if err != nil {
+	if l.Repo, err = sources.At(l.Repo); err != nil {
 		return err
 	}
 	l.Plan = newPlan(cniVXLAN, l.prefix)

@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/podnet-exporter/podnet_exporter/deploy/internal/netspace"
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/process"
 )
 
 // readyWithin is how long the lab's programs may take to serve.
@@ -53,33 +51,14 @@ func (l *Lab) waitOne(ctx context.Context, c check) error {
 		}
 		p, gone := l.proc(c.process)
 		if gone != nil {
-			return fmt.Errorf("%s has ended; its log says:\n%s", c.process, l.logTail(c.process))
+			return fmt.Errorf("%s has ended; its log says:\n%s", c.process, process.LogTail(l.path("log/"+c.process+".log")))
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s (pid %d) is not ready: %w; its log says:\n%s", c.process, p.PID, last, l.logTail(c.process))
+			return fmt.Errorf("%s (pid %d) is not ready: %w; its log says:\n%s", c.process, p.PID, last, process.LogTail(l.path("log/"+c.process+".log")))
 		case <-tick.C:
 		}
 	}
-}
-
-// logTail returns the last lines of a program's log, indented.
-func (l *Lab) logTail(process string) string {
-	const lines, bytes = 15, 4096
-	f, err := os.Open(l.path("log/" + process + ".log"))
-	if err != nil {
-		return "  " + err.Error()
-	}
-	defer f.Close()
-	if st, err := f.Stat(); err == nil && st.Size() > bytes {
-		f.Seek(-bytes, io.SeekEnd) //nolint:errcheck // then it is read from its beginning
-	}
-	text, err := io.ReadAll(io.LimitReader(f, bytes))
-	if err != nil {
-		return "  " + err.Error()
-	}
-	all := strings.Split(strings.TrimSpace(string(text)), "\n")
-	return "  " + strings.Join(all[max(0, len(all)-lines):], "\n  ")
 }
 
 // agentReady asks an agent inside its node.

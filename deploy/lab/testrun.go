@@ -36,7 +36,7 @@ func testCommands(app *kingpin.Application, l *Lab, commands map[string]func(con
 	artifacts := test.Flag("artifacts", "Folder for alerts and verdicts of failed rows; default: artifacts/ in the state directory.").String()
 	commands[test.FullCommand()] = func(ctx context.Context) error {
 		run := testRun{lab: l, node: *node, Runner: paging.Runner{
-			Monitor: l.monitor(), Quiet: l.quietLab, Artifacts: *artifacts, Progress: io.Discard,
+			Monitor: l.monitor(), Quiet: l.quiet, Artifacts: *artifacts, Progress: io.Discard,
 		}}
 		if run.Artifacts == "" {
 			run.Artifacts = l.path("artifacts")

@@ -9,6 +9,14 @@ import (
 	"strings"
 )
 
+// At returns the folder of the sources that a person named, or the nearest one.
+func At(named string) (string, error) {
+	if named == "" {
+		return Find()
+	}
+	return filepath.Abs(named)
+}
+
 // Find returns the nearest folder, from the working directory upwards, that
 // holds this module.
 func Find() (string, error) {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"go.yaml.in/yaml/v3"
 	"golang.org/x/sys/unix"
 )
 
@@ -63,4 +64,13 @@ func Write(path string, b []byte) error {
 		return fmt.Errorf("write: %w", err)
 	}
 	return nil
+}
+
+// WriteYAML writes a file whole, as Write does, with what yaml makes of v.
+func WriteYAML(path string, v any) error {
+	b, err := yaml.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return Write(path, b)
 }
