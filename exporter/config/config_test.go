@@ -3,9 +3,11 @@ package config
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -129,18 +131,40 @@ func TestTheExampleNamesEveryKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var walk func(reflect.Type)
-	walk = func(typ reflect.Type) {
-		for field := range typ.Fields() {
-			if key := field.Tag.Get("yaml"); !strings.Contains(string(example), key+":") {
-				t.Errorf("example.yaml does not name %q", key)
-			}
-			if field.Type.Kind() == reflect.Struct {
-				walk(field.Type)
+	// What is an alternative, or has no default to show, is a comment.
+	text := regexp.MustCompile(`(?m)^( *)# (node:|kubernetes:|  \w+: )`).ReplaceAll(example, []byte("$1$2"))
+	missing, err := strictyaml.Missing(text, reflect.TypeFor[Config]())
+	if err != nil || len(missing) > 0 {
+		t.Errorf("example.yaml does not name %v, %v", missing, err)
+	}
+}
+
+// TestReadmeShowsDefaults holds the README's table of keys to the defaults.
+func TestReadmeShowsDefaults(t *testing.T) {
+	t.Setenv("NODE_NAME", "n1")
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := regexp.MustCompile("(?m)^\\| `((?:mesh|probes|collectors|responder)\\.[a-z_.]+)` \\| `?([^`|]+?)`? \\|").FindAllSubmatch(readme, -1)
+	if len(rows) < 5 {
+		t.Fatalf("README.md has %d keys in its table", len(rows))
+	}
+	for _, row := range rows {
+		value := reflect.ValueOf(*Default())
+		for name := range strings.SplitSeq(string(row[1]), ".") {
+			value = value.FieldByNameFunc(func(field string) bool {
+				f, _ := value.Type().FieldByName(field)
+				return f.Tag.Get("yaml") == name
+			})
+			if !value.IsValid() {
+				t.Fatalf("README.md has %s, which is no key", row[1])
 			}
 		}
+		if got := fmt.Sprint(value); got != string(row[2]) {
+			t.Errorf("README.md says that %s is %s; it is %s", row[1], row[2], got)
+		}
 	}
-	walk(reflect.TypeFor[Config]())
 }
 
 func TestAFileChangesOnlyWhatItNames(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -90,6 +91,20 @@ func TestNodesAreSortedAndComplete(t *testing.T) {
 	}}
 	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 		t.Errorf("parseNodes() (-want +got):\n%s", diff)
+	}
+}
+
+func TestTheExampleNamesEveryKey(t *testing.T) {
+	if _, err := ReadFile("example.yaml"); err != nil {
+		t.Fatal(err)
+	}
+	example, err := os.ReadFile("example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	missing, err := strictyaml.Missing(example, reflect.TypeFor[fileNodes]())
+	if err != nil || len(missing) > 0 {
+		t.Errorf("example.yaml does not name %v, %v", missing, err)
 	}
 }
 
