@@ -195,7 +195,7 @@ func (a *agent) replaceResponder(ctx context.Context, cfg config.Responder) erro
 		return nil
 	}
 	r, err := probers.NewResponder(probers.ResponderOptions{
-		Listen: cfg.Listen, Node: a.node, Version: version.Version, Key: a.key,
+		Listen: cfg.Listen, Node: a.node, Version: version.Version, Key: a.key, AcceptEvery: schedule.LongestBatch,
 	})
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // ResponderOptions is what a responder is told.
@@ -19,6 +20,13 @@ type ResponderOptions struct {
 	// Who it says it is. Namespace and Pod are empty for the node itself.
 	Node, Namespace, Pod string
 	Version              string // of the program
+
+	// AcceptEvery is how far apart the moments are at which new connections are
+	// looked at, together: multiples of it by the kernel's monotonic clock, as
+	// Engine.Batch. A handshake is the kernel's and takes no notice, but whoever
+	// sends a line or a request waits for up to so long. 0: they are looked at as
+	// they come, which costs two wake-ups for every probe.
+	AcceptEvery time.Duration
 
 	Key        []byte // of the cluster; UDP is not answered without it
 	MaxReplies int    // UDP replies per second, 0 means 10,000
@@ -72,7 +80,7 @@ func NewResponder(opts ResponderOptions) (*Responder, error) {
 // open opens the sockets. The net package makes them, and keeps no hold of
 // them: it would wake the runtime's poller for each packet.
 func (r *Responder) open() error {
-	gate, err := newGate(&r.counters, identityLine(r.opts))
+	gate, err := newGate(&r.counters, identityLine(r.opts), r.opts.AcceptEvery)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -19,6 +20,10 @@ const (
 
 	// waitTime is how long one of them is kept.
 	waitTime = 5 * time.Second
+
+	// freshLooks is at how many moments it is looked at a new connection that is
+	// silent before the kernel is asked to tell what becomes of it.
+	freshLooks = 3
 )
 
 // gate is the responder's sockets and the connections that have not sent
@@ -28,17 +33,30 @@ const (
 // send a byte. They stay bare file descriptors: one costs no goroutine, no
 // timer and no turn of the scheduler. Only a connection that sends something
 // becomes a net.Conn.
+//
+// If connections are looked at now and then only, a probe wakes nobody up:
+// neither by its handshake nor by its end, which has come when its turn does.
+//
+// The epoll set stands in that of the Go runtime, and the goroutine is parked
+// there, for the reason that waiter gives.
 type gate struct {
 	counters *responderCounters
 	line     []byte // what a peer gets that closes its side without a byte
 
 	epoll, listener, udp int // -1 if not open
 	echoing              *udpEcho
+	file                 *os.File // of epoll
+	conn                 syscall.RawConn
+	deadline             time.Time // of the next wait; zero: none
 
 	from unix.RawSockaddrInet6 // of the connection that was accepted last; or an IPv4 one, which is shorter
 
+	every time.Duration // see ResponderOptions.AcceptEvery
+	next  time.Time     // when connections are looked at next; zero unless every is set
+
 	open   map[int]uint64 // waiting connections: file descriptor to number
 	queue  []waitingConn  // in the order of number; those not in open are gone
+	fresh  []freshConn    // of them those that are not in the epoll set, likewise
 	number uint64
 
 	mu     sync.Mutex
@@ -51,10 +69,25 @@ type waitingConn struct {
 	until  time.Time
 }
 
-func newGate(counters *responderCounters, line string) (*gate, error) {
-	g := &gate{counters: counters, line: []byte(line), listener: -1, udp: -1, waking: -1, open: map[int]uint64{}}
+// freshConn is a waiting connection, and how often it was looked at.
+type freshConn struct {
+	fd     int
+	number uint64
+	looks  int
+}
+
+func newGate(counters *responderCounters, line string, every time.Duration) (*gate, error) {
+	g := &gate{counters: counters, line: []byte(line), every: every, listener: -1, udp: -1, waking: -1, open: map[int]uint64{}}
 	var err error
 	if g.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return nil, fmt.Errorf("epoll: %w", err)
+	}
+	if err = unix.SetNonblock(g.epoll, true); err == nil { // else os.NewFile does not poll it
+		g.file = os.NewFile(uintptr(g.epoll), "epoll")
+		g.conn, err = g.file.SyscallConn()
+	}
+	if err != nil {
+		g.close()
 		return nil, fmt.Errorf("epoll: %w", err)
 	}
 	if g.waking, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err == nil {
@@ -71,6 +104,10 @@ func newGate(counters *responderCounters, line string) (*gate, error) {
 func (g *gate) listen(l *net.TCPListener) (err error) {
 	if g.listener, err = duplicate(l); err != nil {
 		return err
+	}
+	if g.every > 0 {
+		g.next = g.moment(time.Now())
+		return nil
 	}
 	// By edge: when no file descriptor is left for a new connection, the next
 	// one that arrives is reason enough to try again.
@@ -121,12 +158,19 @@ func (g *gate) close() {
 		closeFD(fd)
 	}
 	clear(g.open)
-	for _, fd := range []*int{&g.waking, &g.listener, &g.udp, &g.epoll} {
+	for _, fd := range []*int{&g.waking, &g.listener, &g.udp} {
 		if *fd >= 0 {
 			closeFD(*fd)
 			*fd = -1
 		}
 	}
+	switch {
+	case g.file != nil:
+		_ = g.file.Close()
+	case g.epoll >= 0:
+		closeFD(g.epoll)
+	}
+	g.file, g.epoll = nil, -1
 }
 
 // run deals with whatever arrives until wake is called. Connections that have
@@ -134,11 +178,11 @@ func (g *gate) close() {
 func (g *gate) run(ready func(fd int)) error {
 	events := make([]unix.EpollEvent, 128)
 	for {
-		n, err := unix.EpollWait(g.epoll, events, g.patience())
-		if err != nil && !errors.Is(err, unix.EINTR) {
+		n, err := g.wait(events)
+		if err != nil {
 			return fmt.Errorf("epoll: %w", err)
 		}
-		for _, e := range events[:max(n, 0)] {
+		for _, e := range events[:n] {
 			switch fd := int(e.Fd); fd {
 			case g.waking:
 				return nil
@@ -150,8 +194,58 @@ func (g *gate) run(ready func(fd int)) error {
 				g.event(fd, ready)
 			}
 		}
+		g.look(ready)
 		g.expire()
 	}
+}
+
+// moment returns when connections are to be looked at after now.
+func (g *gate) moment(now time.Time) time.Time {
+	return now.Add(g.every - time.Duration(monotonic())%g.every)
+}
+
+// look looks at connections, if it is time to: at those that came since the
+// last time, and those that had not said anything then.
+func (g *gate) look(ready func(fd int)) {
+	now := time.Now()
+	if g.every == 0 || now.Before(g.next) {
+		return
+	}
+	g.next = g.moment(now)
+	silent := g.fresh[:0]
+	for _, c := range g.fresh {
+		switch c.looks++; {
+		case g.open[c.fd] != c.number: // expired
+		case g.settled(c.fd, ready):
+			delete(g.open, c.fd)
+		case c.looks < freshLooks:
+			silent = append(silent, c)
+		case g.watch(c.fd, unix.EPOLLIN|unix.EPOLLRDHUP) != nil:
+			delete(g.open, c.fd)
+			closeFD(c.fd)
+		}
+	}
+	g.fresh = silent
+	g.accept(ready)
+}
+
+// wait returns how many events there are, once there are some or it is time to
+// look at connections.
+func (g *gate) wait(events []unix.EpollEvent) (n int, err error) {
+	if until := g.patience(); !until.Equal(g.deadline) {
+		g.deadline = until
+		if err := g.file.SetReadDeadline(until); err != nil {
+			return 0, err
+		}
+	}
+	err = g.conn.Read(func(uintptr) bool {
+		n = epollWait(g.epoll, events)
+		return n > 0
+	})
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return 0, nil
+	}
+	return n, err
 }
 
 // accept takes every connection that there is.
@@ -202,11 +296,13 @@ func (g *gate) keep(fd int) {
 		for len(g.queue) > 0 && !g.closeFirst() {
 		}
 	}
-	if err := g.watch(fd, unix.EPOLLIN|unix.EPOLLRDHUP); err != nil {
+	g.number++
+	if g.every > 0 {
+		g.fresh = append(g.fresh, freshConn{fd: fd, number: g.number})
+	} else if g.watch(fd, unix.EPOLLIN|unix.EPOLLRDHUP) != nil {
 		closeFD(fd)
 		return
 	}
-	g.number++
 	g.open[fd] = g.number
 	g.queue = append(g.queue, waitingConn{fd, g.number, time.Now().Add(waitTime)})
 }
@@ -227,17 +323,20 @@ func (g *gate) event(fd int, ready func(fd int)) {
 	}
 }
 
-// patience returns how long to wait for an event, in ms: until the oldest
-// connection has waited too long, -1 if there is none.
-func (g *gate) patience() int {
+// patience returns when it is time to look at connections, or the oldest one has
+// waited too long; zero if there is none.
+func (g *gate) patience() time.Time {
+	if g.every > 0 {
+		return g.next // nobody has to be closed on the dot
+	}
 	for len(g.queue) > 0 && g.open[g.queue[0].fd] != g.queue[0].number {
 		g.queue = g.queue[1:]
 	}
 	if len(g.queue) == 0 {
 		g.queue = nil // lets go of the array that it grew
-		return -1
+		return time.Time{}
 	}
-	return int(max(time.Until(g.queue[0].until), 0)/time.Millisecond) + 1
+	return g.queue[0].until
 }
 
 // expire closes connections that have waited too long.

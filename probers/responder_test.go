@@ -75,9 +75,18 @@ func eventually(t testing.TB, r *Responder, want func(ResponderStats) bool) {
 	}
 }
 
+// byAcceptance runs a test with connections that are looked at as they come, and
+// with such that are looked at together.
+func byAcceptance(t *testing.T, test func(*testing.T, ResponderOptions)) {
+	t.Run("as they come", func(t *testing.T) { test(t, ResponderOptions{}) })
+	t.Run("together", func(t *testing.T) { test(t, ResponderOptions{AcceptEvery: time.Millisecond}) })
+}
+
 const identity = "podnet_exporter node=n2 pod=podnet/endpoint-n2\n"
 
-func TestResponderAnswersText(t *testing.T) {
+func TestResponderAnswersText(t *testing.T) { byAcceptance(t, testResponderAnswersText) }
+
+func testResponderAnswersText(t *testing.T, opts ResponderOptions) {
 	tests := []struct {
 		name string
 		say  func(c *net.TCPConn) error
@@ -99,7 +108,7 @@ func TestResponderAnswersText(t *testing.T) {
 			return err
 		}},
 	}
-	r := responding(t, ResponderOptions{})
+	r := responding(t, opts)
 	for _, tt := range tests {
 		for _, ip := range families(t) {
 			t.Run(tt.name+" over "+ip, func(t *testing.T) {
@@ -128,8 +137,10 @@ func errorOr(a, b error) error {
 	return b
 }
 
-func TestResponderAnswersHTTP(t *testing.T) {
-	r := responding(t, ResponderOptions{})
+func TestResponderAnswersHTTP(t *testing.T) { byAcceptance(t, testResponderAnswersHTTP) }
+
+func testResponderAnswersHTTP(t *testing.T, opts ResponderOptions) {
+	r := responding(t, opts)
 	client := &http.Client{Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
 	for _, ip := range families(t) {
@@ -164,6 +175,10 @@ func TestResponderAnswersHTTP(t *testing.T) {
 }
 
 func TestResponderTakesHandshakesThatSayNothing(t *testing.T) {
+	byAcceptance(t, testResponderTakesHandshakesThatSayNothing)
+}
+
+func testResponderTakesHandshakesThatSayNothing(t *testing.T, opts ResponderOptions) {
 	tests := []struct {
 		name   string
 		linger int // of the client
@@ -173,7 +188,7 @@ func TestResponderTakesHandshakesThatSayNothing(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := responding(t, ResponderOptions{})
+			r := responding(t, opts)
 			const probes = 500
 			for range probes {
 				c, err := net.Dial("tcp", r.at("127.0.0.1"))
@@ -191,7 +206,11 @@ func TestResponderTakesHandshakesThatSayNothing(t *testing.T) {
 }
 
 func TestResponderKeepsSilentConnectionsWithoutGoroutines(t *testing.T) {
-	r := responding(t, ResponderOptions{})
+	byAcceptance(t, testResponderKeepsSilentConnectionsWithoutGoroutines)
+}
+
+func testResponderKeepsSilentConnectionsWithoutGoroutines(t *testing.T, opts ResponderOptions) {
+	r := responding(t, opts)
 	before := runtime.NumGoroutine()
 	var open []net.Conn
 	for range 200 {

@@ -14,10 +14,10 @@ import (
 // idle is how long a loop without targets sleeps when nobody wakes it.
 const idle = time.Minute
 
-// longestBatch is how far apart the moments are at most at which a loop works:
+// LongestBatch is how far apart the moments are at most at which a loop works:
 // what is due between two of them leaves at the second. Round trips are timed
 // by the kernel, and do not change by it.
-const longestBatch = 200 * time.Millisecond
+const LongestBatch = 200 * time.Millisecond
 
 // Target is one probe, to be repeated.
 type Target struct {
@@ -255,7 +255,7 @@ func (r *round) apply(wanted map[string]Target, now time.Time) {
 // batchOf returns how far apart the moments are at which the targets are probed.
 // No target has two turns in one.
 func batchOf(targets map[string]Target) time.Duration {
-	batch := longestBatch
+	batch := LongestBatch
 	for _, t := range targets {
 		batch = min(batch, t.Interval/2)
 	}
