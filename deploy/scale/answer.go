@@ -27,14 +27,23 @@ const (
 	podLink  = "eth0"
 )
 
-// localise puts the addresses of all other nodes and their endpoints on the
-// loopback device, whose kernel answers for them.
-func localise() error {
+// upLoopback sets the loopback device of the calling thread's namespace up.
+func upLoopback() error {
 	lo, err := netlink.LinkByName("lo")
 	if err != nil {
 		return err
 	}
-	if err := netlink.LinkSetUp(lo); err != nil {
+	return netlink.LinkSetUp(lo)
+}
+
+// localise puts the addresses of all other nodes and their endpoints on the
+// loopback device, whose kernel answers for them.
+func localise() error {
+	if err := upLoopback(); err != nil {
+		return err
+	}
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
 		return err
 	}
 	for _, prefix := range []string{"10.20.0.0/16", "10.244.0.0/16", "fd14::/16", "fdf4::/16"} {
@@ -94,6 +103,9 @@ func runPod(ctx context.Context, keyFile string) error {
 		return err
 	}
 	var link netlink.Link
+	if err := upLoopback(); err != nil {
+		return err
+	}
 	if err := until(ctx, "the pod's link", func() error { link, err = netlink.LinkByName(podLink); return err }); err != nil {
 		return err
 	}

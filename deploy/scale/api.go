@@ -24,8 +24,8 @@ import (
 const (
 	etcdURL   = "http://127.0.0.1:2379"
 	apiAddr   = "127.0.0.1:6443"
-	proxyAddr = "127.0.0.1:7443" // of the agent's way to the API server
-	agentAddr = "127.0.0.1:9797"
+	proxyAddr = "10.242.0.1:7443" // of the agent's way to the API server
+	agentAddr = "10.20.0.0:9797"
 	token     = "scale"
 )
 
@@ -34,11 +34,11 @@ func (o options) startAPI(c *children) error {
 	if err := o.writeKeys(); err != nil {
 		return err
 	}
-	if _, err := c.start("etcd", o.Repo+"/bin/etcd", "--data-dir="+o.path("etcd"), "--listen-client-urls="+etcdURL, "--advertise-client-urls="+etcdURL,
+	if _, err := c.start("etcd", nil, o.Repo+"/bin/etcd", "--data-dir="+o.path("etcd"), "--listen-client-urls="+etcdURL, "--advertise-client-urls="+etcdURL,
 		"--listen-peer-urls=http://127.0.0.1:2380", "--unsafe-no-fsync"); err != nil {
 		return err
 	}
-	_, err := c.start("kube-apiserver", o.Repo+"/bin/kubernetes/kube-apiserver",
+	_, err := c.start("kube-apiserver", nil, o.Repo+"/bin/kubernetes/kube-apiserver",
 		"--etcd-servers="+etcdURL, "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", "--secure-port=6443", "--cert-dir="+o.path("certs"),
 		"--service-cluster-ip-range=10.96.0.0/16", "--service-account-issuer=https://kubernetes.default.svc",
 		"--service-account-key-file="+o.path("sa.pub"), "--service-account-signing-key-file="+o.path("sa.key"),

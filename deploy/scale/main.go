@@ -48,6 +48,9 @@ func run(ctx context.Context, args []string) error {
 	inside := measure.Flag("inside", "Set when it runs in the namespace.").Hidden().Bool()
 	pod := app.Command(podCommand, "The endpoint's pod.").Hidden()
 	key := pod.Arg("key", "File of the cluster's key.").Required().String()
+	node := app.Command(nodeCommand, "The measured node.").Hidden()
+	nodePod := node.Arg("pod", "Process of the endpoint.").Required().Int()
+	agent := node.Arg("agent", "Program and arguments.").Required().Strings()
 
 	command, err := app.Parse(args)
 	switch {
@@ -55,6 +58,8 @@ func run(ctx context.Context, args []string) error {
 		return err
 	case command == pod.FullCommand():
 		return runPod(ctx, *key)
+	case command == node.FullCommand():
+		return runNode(3, *nodePod, *agent)
 	case o.Nodes < 20 || o.Nodes > 60000:
 		return fmt.Errorf("--nodes: %d is not between 20 and 60000", o.Nodes)
 	case os.Geteuid() != 0:
@@ -95,17 +100,18 @@ type children struct {
 	cmds []*exec.Cmd
 }
 
-// start starts a program whose output goes to NAME.log. It ends with this one.
-func (c *children) start(name string, argv ...string) (*exec.Cmd, error) {
+// start starts a program whose output goes to NAME.log, with some more files
+// open. It ends with this one. The pod and the agent get a network namespace.
+func (c *children) start(name string, files []*os.File, argv ...string) (*exec.Cmd, error) {
 	log, err := os.Create(filepath.Join(c.dir, name+".log"))
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
 	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, files
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if name == podCommand {
+	if name == podCommand || name == "agent" {
 		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWNET
 	}
 	if err := cmd.Start(); err != nil {

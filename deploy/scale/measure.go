@@ -28,24 +28,36 @@ type sample struct {
 	down, up   int64
 	writes     int64
 	series     float64
-	probesSent float64
+	sent, lost float64 // probes
 }
 
 // measure makes the cluster, runs the agent in it, and prints what it uses.
 func (o options) measure(ctx context.Context) error {
 	c := &children{dir: o.Dir}
 	defer c.stop()
+	if err := localise(); err != nil {
+		return err
+	}
+	uplink, err := connectWorld()
+	if err != nil {
+		return err
+	}
+	defer uplink.Close()
 	m, p, err := o.cluster(ctx, c)
 	if err != nil {
 		return err
 	}
-	remove, err := o.startPod(ctx, c, m.endpointUID())
+	pod, err := c.start(podCommand, nil, "/proc/self/exe", podCommand, o.path("key"))
+	if err != nil {
+		return err
+	}
+	remove, err := putInCgroup(pod.Process.Pid, m.endpointUID())
 	if err != nil {
 		return err
 	}
 	defer remove()
 	defer c.stop() // before its group can be removed
-	pid, err := o.startAgent(ctx, c)
+	pid, err := o.startAgent(ctx, c, pod.Process.Pid, uplink)
 	if err != nil {
 		return err
 	}
@@ -72,9 +84,6 @@ func (o options) measure(ctx context.Context) error {
 
 // cluster starts the API server and fills it.
 func (o options) cluster(ctx context.Context, c *children) (*mesh, *proxy, error) {
-	if err := localise(); err != nil {
-		return nil, nil, err
-	}
 	if err := o.startAPI(c); err != nil {
 		return nil, nil, err
 	}
@@ -89,46 +98,44 @@ func (o options) cluster(ctx context.Context, c *children) (*mesh, *proxy, error
 	if err := until(ctx, "API server", func() error { return api.ready(ctx) }); err != nil {
 		return nil, nil, fmt.Errorf("%w\nits log:\n%s", err, c.log("kube-apiserver"))
 	}
-	families := []bool{false, true}
-	if o.SingleIPv4 {
-		families = families[:1]
-	}
 	m := &mesh{api: api, nodes: o.Nodes}
-	return m, p, m.fill(ctx, families)
+	return m, p, m.fill(ctx, o.families())
 }
 
-// startPod starts the measured node's endpoint.
-func (o options) startPod(ctx context.Context, c *children, uid string) (remove func(), err error) {
-	pod, err := c.start(podCommand, "/proc/self/exe", podCommand, o.path("key"))
-	if err != nil {
-		return nil, err
+// families returns for each address family of the cluster whether it is IPv6.
+func (o options) families() []bool {
+	if o.SingleIPv4 {
+		return []bool{false}
 	}
-	if err := plug(pod.Process.Pid); err != nil {
-		return nil, err
-	}
-	return putInCgroup(pod.Process.Pid, uid)
+	return []bool{false, true}
 }
 
-// startAgent starts the agent with the default configuration, but without a
-// responder: the other nodes' answers come from its port.
-func (o options) startAgent(ctx context.Context, c *children) (pid int, err error) {
-	key, err := os.ReadFile(o.path("key"))
+// startAgent starts the agent with the default configuration, and those who
+// answer it and probe it.
+func (o options) startAgent(ctx context.Context, c *children, pod int, uplink *os.File) (pid int, err error) {
+	data, err := os.ReadFile(o.path("key"))
 	if err != nil {
 		return 0, err
 	}
-	if err := answer([]byte(strings.TrimSpace(string(key)))); err != nil {
+	key := []byte(strings.TrimSpace(string(data)))
+	if err := answer(key); err != nil {
 		return 0, err
 	}
-	text := fmt.Sprintf("node: %s\ndiscovery: {kubernetes: {namespace: %s, kubeconfig: kubeconfig}}\nresponder: {enabled: false, key_file: key}\n", nodeName(0), namespace)
+	text := fmt.Sprintf("node: %s\ndiscovery: {kubernetes: {namespace: %s, kubeconfig: kubeconfig}}\nresponder: {key_file: key}\n", nodeName(0), namespace)
 	if o.NoProbes {
 		text += "probes: {icmp: {enabled: false}, tcp: {enabled: false}, udp: {enabled: false}, path: {enabled: false}, pmtu: {enabled: false}}\n"
 	}
 	if err := os.WriteFile(o.path("agent.yaml"), []byte(text), 0o600); err != nil {
 		return 0, err
 	}
-	cmd, err := c.start("agent", o.Repo+"/podnet_exporter", "run", "--config.file="+o.path("agent.yaml"), "--web.listen-address="+agentAddr)
+	cmd, err := startNode(c, uplink, pod, o.Repo+"/podnet_exporter", "run", "--config.file="+o.path("agent.yaml"), "--web.listen-address=:9797")
 	if err != nil {
 		return 0, err
+	}
+	if !o.NoProbes {
+		if err := probeNode(ctx, key, o.families()); err != nil {
+			return 0, err
+		}
 	}
 	err = until(ctx, "agent", func() error {
 		page, err := scrape(ctx)
@@ -169,7 +176,7 @@ func (o options) take(ctx context.Context, c *children, pid int, m *mesh, p *pro
 	}
 	s = sample{
 		at: time.Now(), down: p.down.Load(), up: p.up.Load(), writes: m.writes.Load(),
-		series: page.sum("podnet_series"), probesSent: page.sum("podnet_probe_sent_total"),
+		series: page.sum("podnet_series"), sent: page.sum("podnet_probe_sent_total"), lost: page.sum("podnet_probe_failures_total"),
 	}
 	if s.cpu, err = cpuTime(pid); err != nil {
 		return s, err
@@ -270,7 +277,7 @@ func (o options) print(w io.Writer, first, last sample, slices int, p *proxy) {
 	row("resident memory", "%.1f MB (%.1f MB data, %.1f MB program), at most %.1f MB", mb(last.memory.now), mb(last.memory.own), mb(last.memory.file), mb(last.memory.peak))
 	row("CPU", "%.2f %% of a core", 100*(last.cpu-first.cpu).Seconds()/over.Seconds())
 	row("series", "%.0f", last.series)
-	row("probes", "%.0f per second", (last.probesSent-first.probesSent)/over.Seconds())
+	row("probes", "%.0f per second, %.0f of all failed", (last.sent-first.sent)/over.Seconds(), last.lost-first.lost)
 	row("changes", "%.1f slices written per second", float64(last.writes-first.writes)/over.Seconds())
 	row("watch", "%.1f kB/s to the agent, %.2f kB/s from it; %.2f MB until the first sample; %d connections",
 		float64(last.down-first.down)/1e3/over.Seconds(), float64(last.up-first.up)/1e3/over.Seconds(), mb(first.down), p.conns.Load())

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/podnet-exporter/podnet_exporter/exporter/config"
+	"github.com/podnet-exporter/podnet_exporter/exporter/schedule"
+	"github.com/podnet-exporter/podnet_exporter/probers"
+)
+
+// probeNode probes the measured node as its peers do, until ctx ends: as many as
+// it has itself, each from its node and its pod, at moments of its own.
+func probeNode(ctx context.Context, key []byte, families []bool) error {
+	engine, err := probers.NewEngine()
+	if err != nil {
+		return err
+	}
+	engine.Batch = time.Millisecond // they are many agents, and do not wait for each other
+	engine.SetKey(key)
+	cfg := config.Default()
+	pacer := schedule.NewPacer[probers.Probe](time.Now())
+	for peer := range cfg.Mesh.Peers {
+		for _, v6 := range families {
+			for _, p := range probesOfPeer(cfg, v6) {
+				p.Tag = uint64(pacer.Len())
+				pacer.Add(p, fmt.Sprintf("%d %v", peer, p), time.Second, time.Now())
+			}
+		}
+	}
+	stop := context.AfterFunc(ctx, engine.Wake)
+	go func() {
+		defer engine.Close()
+		defer stop()
+		var results []probers.Result
+		for ctx.Err() == nil {
+			for now := time.Now(); ; {
+				p, _, due := pacer.Pop(now)
+				if !due {
+					break
+				}
+				engine.Send(p)
+			}
+			results = engine.Poll(pacer.Next(time.Now(), time.Second), results[:0])
+		}
+	}()
+	return nil
+}
+
+// probesOfPeer returns what a peer sends in a second: to the node's agent from
+// the peer's node and from its pod, to the node's endpoint likewise; UDP only
+// within a layer, and two packets at once.
+func probesOfPeer(cfg *config.Config, v6 bool) []probers.Probe {
+	var all []probers.Probe
+	for _, service := range []string{agentsService, endpointService} {
+		to := func(port uint16) netip.AddrPort { return netip.AddrPortFrom(address(service, v6, 0), port) }
+		icmp := probers.Probe{Kind: probers.ICMP, To: to(0), Timeout: cfg.Probes.ICMP.Timeout, Size: cfg.Probes.ICMP.Size}
+		tcp := probers.Probe{Kind: probers.TCP, To: to(cfg.Probes.TCP.Port), Timeout: cfg.Probes.TCP.Timeout}
+		udp := probers.Probe{Kind: probers.UDP, To: to(cfg.Probes.UDP.Port), Timeout: cfg.Probes.UDP.Timeout}
+		all = append(all, icmp, icmp, tcp, tcp, udp)
+	}
+	return all
+}
