@@ -12,25 +12,29 @@ import (
 // namespace is where podnet_exporter is installed.
 const namespace = "podnet"
 
-// chartValues are what the cluster needs: its own image, and the slower
-// probers every second, since the rules have the windows of a lab.
-func chartValues() object {
-	return object{
-		"image": object{"repository": productImage, "tag": productTag, "pullPolicy": "Never"},
-		"config": object{"probes": object{
-			"path": object{"interval": "1s", "timeout": "800ms", "flows": 8},
-			"pmtu": object{"interval": "2s", "timeout": "200ms"},
-		}},
-		// One after the other: a rollout shall show that nobody is paged by it.
-		"agent":    object{"updateStrategy": object{"rollingUpdate": object{"maxUnavailable": 1}}},
-		"endpoint": object{"updateStrategy": object{"rollingUpdate": object{"maxUnavailable": 1}}},
+// chartValues are what the cluster needs: its own image, and unless it is to be
+// as in production the slower probers every second, since the rules have the
+// windows of a lab.
+func (p Plan) chartValues() object {
+	values := object{"image": object{"repository": productImage, "tag": productTag, "pullPolicy": "Never"}}
+	if p.Production {
+		return values
 	}
+	values["config"] = object{"probes": object{
+		"path": object{"interval": "1s", "timeout": "800ms", "flows": 8},
+		"pmtu": object{"interval": "2s", "timeout": "200ms"},
+	}}
+	// One after the other: a rollout shall show that nobody is paged by it.
+	for _, part := range []string{"agent", "endpoint"} {
+		values[part] = object{"updateStrategy": object{"rollingUpdate": object{"maxUnavailable": 1}}}
+	}
+	return values
 }
 
 // install installs podnet_exporter from its chart, as a user does.
 func (c *Cluster) install(ctx context.Context) error {
 	values := c.path("values.yaml")
-	if err := statefile.WriteYAML(values, chartValues()); err != nil {
+	if err := statefile.WriteYAML(values, c.Plan.chartValues()); err != nil {
 		return err
 	}
 	return c.helm(ctx, "upgrade", "--install", "podnet", c.Repo+"/deploy/helm/podnet-exporter",

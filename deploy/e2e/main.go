@@ -45,6 +45,8 @@ func run(ctx context.Context, args []string) error {
 	app.Flag("proxy", "How kube-proxy programs Services, for a cluster that is made.").Default(proxyIPTables).EnumVar(&c.asked.Proxy, proxyIPTables, proxyNFTables)
 	app.Flag("ipv4-only", "Make a cluster without IPv6.").BoolVar(&c.asked.IPv4Only)
 	app.Flag("nodes", "Nodes of a cluster that is made.").Default("3").IntVar(&c.asked.Nodes)
+	app.Flag("production", "Make a cluster with the chart's defaults, and scrapes and rules as in production: to measure what it takes. Nothing can be tested in it.").
+		BoolVar(&c.asked.Production)
 	commands := map[string]func(context.Context) error{}
 	clusterCommands(app, c, commands)
 	insideCommands(app, c, commands)

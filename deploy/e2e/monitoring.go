@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -55,21 +56,27 @@ func (c *Cluster) startMonitoring(ctx context.Context) error {
 
 // writeMonitoring writes what Prometheus and Alertmanager read.
 func (c *Cluster) writeMonitoring() error {
+	shipped := filepath.Join(c.Repo, "alerts")
+	if c.Plan.Production {
+		return errors.Join(
+			os.Symlink(filepath.Join(shipped, "alertmanager.yaml"), c.path("alertmanager.yaml")),
+			statefile.WriteYAML(c.path("prometheus.yaml"), c.prometheusConfig(shipped, "15s")))
+	}
 	if err := os.MkdirAll(c.path("rules"), 0o755); err != nil {
 		return fmt.Errorf("rules: %w", err)
 	}
-	if err := windows.Copy(filepath.Join(c.Repo, "alerts"), c.path("rules"), c.path("alertmanager.yaml")); err != nil {
+	if err := windows.Copy(shipped, c.path("rules"), c.path("alertmanager.yaml")); err != nil {
 		return err
 	}
-	return statefile.WriteYAML(c.path("prometheus.yaml"), c.prometheusConfig())
+	return statefile.WriteYAML(c.path("prometheus.yaml"), c.prometheusConfig(c.path("rules"), "1s"))
 }
 
 // prometheusConfig finds the agents as the chart's PodMonitor does, and scrapes
-// them each second.
-func (c *Cluster) prometheusConfig() object {
+// them each interval. The rules are those of a folder.
+func (c *Cluster) prometheusConfig(rules, interval string) object {
 	return object{
-		"global":     object{"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
-		"rule_files": []string{c.path("rules", "*.rules.yaml")},
+		"global":     object{"scrape_interval": interval, "scrape_timeout": "1s", "evaluation_interval": interval},
+		"rule_files": []string{filepath.Join(rules, "*.rules.yaml")},
 		"alerting": object{"alertmanagers": []object{
 			{"static_configs": []object{{"targets": []string{fmt.Sprintf("127.0.0.1:%d", alertmanagerPort)}}}},
 		}},

@@ -65,6 +65,18 @@ func TestParseConsumption(t *testing.T) {
 	}
 }
 
+func TestCommandOf(t *testing.T) {
+	for _, tt := range []struct{ name, argv, want string }{
+		{"podnet_exporter", "/podnet_exporter\x00run\x00--config.file=/x\x00", "podnet_exporter run"},
+		{"podnet_exporter", "", "podnet_exporter"},
+		{"kubelet", "/bin/kubelet\x00--config=/x\x00", "kubelet"},
+	} {
+		if got := commandOf(tt.name, tt.argv); got != tt.want {
+			t.Errorf("commandOf(%q, %q) = %q; want %q", tt.name, tt.argv, got, tt.want)
+		}
+	}
+}
+
 func FuzzParseConsumption(f *testing.F) {
 	f.Add("42 (kubelet) S 1 2 3 4 5 6 7 8 9 10 120 30 13 14 15 16 17 18 4711 20 3 22")
 	f.Fuzz(func(_ *testing.T, line string) {

@@ -25,6 +25,10 @@ type Options struct {
 	Proxy    string `json:"proxy"`
 	IPv4Only bool   `json:"ipv4_only"`
 	Nodes    int    `json:"nodes"`
+
+	// Production is a cluster with the chart's defaults, and scrapes and rules as
+	// in production: to measure what it takes.
+	Production bool `json:"production"`
 }
 
 // Plan is the cluster as it shall be. All addresses are inside its own

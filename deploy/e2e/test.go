@@ -45,6 +45,9 @@ func testCommands(app *kingpin.Application, c *Cluster, commands map[string]func
 // test runs checks in a cluster and prints their results, also those that were
 // there before an error. A cluster that it made it removes.
 func (c *Cluster) test(ctx context.Context, ids []string, keep bool, print func([]paging.Result) error) (err error) {
+	if c.Plan.Production {
+		return errors.New("a cluster as in production takes a minute to page, and the checks wait seconds")
+	}
 	looks := slices.DeleteFunc(c.looks(), func(l look) bool { return len(ids) > 0 && !slices.Contains(ids, l.id) })
 	others := slices.DeleteFunc(slices.Clone(ids), func(id string) bool {
 		return slices.ContainsFunc(looks, func(l look) bool { return l.id == id })

@@ -121,7 +121,25 @@ func readConsumption(dir string) (consumption, error) {
 	if err != nil {
 		return consumption{}, err
 	}
-	return parseConsumption(string(b))
+	one, err := parseConsumption(string(b))
+	if err != nil {
+		return consumption{}, err
+	}
+	argv, err := os.ReadFile(dir + "/cmdline")
+	if err != nil {
+		return consumption{}, err
+	}
+	one.command = commandOf(one.command, string(argv))
+	return one, nil
+}
+
+// commandOf returns a process's name, and what it was told to do if it is of a
+// program that does several things. Its arguments end with zero bytes.
+func commandOf(name, argv string) string {
+	if args := strings.Split(argv, "\x00"); name == "podnet_exporter" && len(args) > 1 {
+		return name + " " + args[1]
+	}
+	return name
 }
 
 func parseConsumption(line string) (consumption, error) {
