@@ -68,6 +68,10 @@ func connectWorld() (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Answers come from addresses that are only routed to here.
+	if err := netspace.SetSysctl("net/ipv6/ip_nonlocal_bind", "1"); err != nil {
+		return nil, err
+	}
 	for _, v6 := range []bool{false, true} {
 		if err := netlink.AddrAdd(lo, &netlink.Addr{IPNet: host(world(v6)), Flags: unix.IFA_F_NODAD}); err != nil {
 			return nil, err
