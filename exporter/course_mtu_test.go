@@ -1,7 +1,9 @@
 package main
 
 import (
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -161,12 +163,22 @@ func TestABlackHoleIsKnownBeforeItsSizeIs(t *testing.T) {
 				c := newMTUCourse(k, config.Default().Probes.PMTU, metrics.NewPaths(reg).MTU(vantagePod, other.node, other.family), &vantage{name: vantagePod}, b)
 				pace := k.scheduled(c).Interval
 				began, found, sized := time.Now(), time.Duration(0), time.Duration(0)
+				flying := map[time.Time][]probers.Probe{} // by when they end
 				for time.Since(began) < time.Minute && (found == 0 || tt.size && sized == 0) {
 					for _, p := range c.Turn(routed{}) {
-						time.AfterFunc(p.Timeout, func() { c.Result(endOf(p, tt.lost(p))) })
+						end := time.Now().Add(p.Timeout)
+						flying[end] = append(flying[end], p)
 					}
 					time.Sleep(pace)
-					synctest.Wait()
+					for _, end := range slices.SortedFunc(maps.Keys(flying), time.Time.Compare) {
+						if end.After(time.Now()) {
+							break
+						}
+						for _, p := range flying[end] {
+							c.Result(endOf(p, tt.lost(p)))
+						}
+						delete(flying, end)
+					}
 					answer(b, self, nil)
 					answer(b, other, nil)
 					b.judge(time.Now())
