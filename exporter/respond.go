@@ -57,6 +57,7 @@ func (f *respondFlags) run(ctx context.Context, log *slog.Logger) error {
 	case key == nil:
 		log.Warn("UDP is not answered: there is no key", "hint", "give --key-file")
 	}
+	beFrugal()
 	r, err := probers.NewResponder(probers.ResponderOptions{
 		Listen: f.listen, Node: f.node, Namespace: namespace, Pod: pod, Version: version.Version, Key: key,
 	})
