@@ -28,8 +28,8 @@ type agent struct {
 	node       string
 	log        *slog.Logger
 	configFile string
-	registerer prometheus.Registerer // adds the label node
-	key        []byte                // of the cluster, nil if there is none
+	registerer prometheus.Registerer
+	key        []byte // of the cluster, nil if there is none
 
 	recorder   *metrics.Recorder
 	paths      *metrics.Paths
@@ -76,7 +76,6 @@ func newAgent(cfg *config.Config, configFile string, reg prometheus.Registerer, 
 		log.Warn("UDP is neither probed nor answered: the cluster's key cannot be read", "err", err,
 			"hint", "give responder.key_file the same random text on every node, in Kubernetes by a Secret, and restart the agent")
 	}
-	reg = prometheus.WrapRegistererWith(prometheus.Labels{"node": cfg.Node}, reg)
 	a := &agent{
 		node:       cfg.Node,
 		log:        log,

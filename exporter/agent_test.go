@@ -236,7 +236,7 @@ nodes:
 	ended := make(chan error, 1)
 	go func() { ended <- a.run(ctx, nil) }()
 
-	self := prometheus.Labels{"node": "n1", "peer_node": "n1", "family": "ipv4"}
+	self := prometheus.Labels{"peer_node": "n1", "family": "ipv4"}
 	says := func(v verdict.Verdict) func() bool {
 		return func() bool {
 			for _, p := range a.board.status() {

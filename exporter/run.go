@@ -28,7 +28,7 @@ func runAgent(ctx context.Context, opts agentOptions) error {
 	beFrugal()
 	registry := prometheus.NewRegistry()
 	labels := prometheus.Labels{"node": cfg.Node}
-	registerProcess(prometheus.WrapRegistererWith(labels, registry))
+	registerProcess(registry)
 	a := newAgent(cfg, opts.ConfigFile, registry, opts.Log)
 
 	handler, err := web.Handler(web.Options{

@@ -54,7 +54,7 @@ func (c imagined) snapshot() discovery.Snapshot {
 // cluster, all of it but its sockets: nothing is sent, and no kernel is read.
 func dryAgent(s discovery.Snapshot, reg *prometheus.Registry) *agent {
 	cfg := dryAgentConfig(s.Nodes[0].Name)
-	registerProcess(prometheus.WrapRegistererWith(prometheus.Labels{"node": cfg.Node}, reg))
+	registerProcess(reg)
 	a := newAgent(cfg, "", reg, slog.New(slog.DiscardHandler))
 	a.key = []byte("imagined") // so that there are UDP probes
 	a.snapshot, a.found = s, true

@@ -219,6 +219,31 @@ func TestCountedCountsSeriesAsPrometheusStoresThem(t *testing.T) {
 	}
 }
 
+func TestCountedGivesEverySeriesItsLabels(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	vec := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "wanted", Help: "Has labels."}, []string{"zone", "device"})
+	bare := prometheus.NewGauge(prometheus.GaugeOpts{Name: "bare", Help: "Has none."})
+	reg.MustRegister(vec, bare)
+	vec.WithLabelValues("a", "eth0").Set(1)
+	g := Counted(reg, prometheus.Labels{"node": "n1"})
+	for range 2 { // a scrape leaves the metrics what they are
+		err := testutil.GatherAndCompare(g, strings.NewReader(`
+# HELP bare Has none.
+# TYPE bare gauge
+bare{node="n1"} 0
+# HELP wanted Has labels.
+# TYPE wanted gauge
+wanted{device="eth0",node="n1",zone="a"} 1
+# HELP podnet_series Series in this exposition. A native histogram counts as one.
+# TYPE podnet_series gauge
+podnet_series{node="n1"} 3
+`))
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // sum returns the sum over all series of a counter or gauge, 0 if it has none.
 func sum(t *testing.T, g prometheus.Gatherer, name string) (total float64) {
 	t.Helper()
