@@ -30,12 +30,16 @@ func Counted(g prometheus.Gatherer, labels prometheus.Labels) prometheus.Gathere
 				m.Label = labelled(m.Label, pairs)
 			}
 		}
-		return append(families, &dto.MetricFamily{
+		own := &dto.MetricFamily{
 			Name:   proto.String("podnet_series"),
 			Help:   proto.String("Series in this exposition. A native histogram counts as one."),
 			Type:   dto.MetricType_GAUGE.Enum(),
 			Metric: []*dto.Metric{{Label: pairs, Gauge: &dto.Gauge{Value: proto.Float64(float64(n))}}},
-		}), err
+		}
+		at, _ := slices.BinarySearchFunc(families, own.GetName(), func(f *dto.MetricFamily, name string) int {
+			return cmp.Compare(f.GetName(), name)
+		})
+		return slices.Insert(families, at, own), err
 	})
 }
 
