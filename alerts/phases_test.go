@@ -28,7 +28,7 @@ type plight struct {
 	off     string // the node that is not scraped any more
 	vxlan   bool
 	pages   []string // that fire, "alert node", and no others but those that these hold back
-	held    []string // that may fire: Alertmanager holds them back
+	held    []string // that may fire while one of those does: Alertmanager holds them back
 }
 
 func plights() []plight {
@@ -78,7 +78,7 @@ func TestPagesOfAnyPhase(t *testing.T) {
 			var file strings.Builder
 			fmt.Fprintf(&file, "rule_files: [%s]\nevaluation_interval: %ds\ntests:\n", rulesFile, evaluate)
 			random := rand.New(rand.NewPCG(1, 2))
-			for fault := faultAfter; fault < faultAfter+2*scrapeEvery; fault += 3 {
+			for fault := faultAfter; fault < faultAfter+2*scrapeEvery; fault += 5 {
 				p.write(&file, fault, limit, byChance(p.nodes, random))
 				p.write(&file, fault, limit, oneAhead(p.nodes, random.IntN(scrapeEvery)))
 			}
@@ -170,6 +170,10 @@ func (p plight) write(file *strings.Builder, fault, limit int, moments map[strin
 		alert, node, _ := strings.Cut(page, " ")
 		fmt.Fprintf(file, "      - {eval_time: %ds, expr: 'min(min_over_time(timestamp(ALERTS{alertname=%q, node=%q, alertstate=\"firing\"})[%ds:10s])) - %d <= bool %d', exp_samples: [{labels: '{}', value: 1}]}\n",
 			caseLasts, alert, node, caseLasts, fault, limit)
+	}
+	if len(p.held) > 0 {
+		fmt.Fprintf(file, "      - {eval_time: %ds, expr: 'count_over_time((ALERTS{alertstate=\"firing\", severity=\"page\", cause=\"unknown\"} unless on (node) ALERTS{alertstate=\"firing\", severity=\"page\", cause!=\"unknown\"})[%ds:10s])', exp_samples: []}\n",
+			caseLasts, caseLasts)
 	}
 	var known []string
 	for _, page := range slices.Concat(p.pages, p.held) {
