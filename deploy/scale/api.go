@@ -24,8 +24,11 @@ import (
 const (
 	etcdURL   = "http://127.0.0.1:2379"
 	apiAddr   = "127.0.0.1:6443"
-	proxyAddr = "10.242.0.1:7443" // of the agent's way to the API server
-	agentAddr = "10.20.0.0:9797"
+	proxyAddr = worldManaged + ":7443" // of the agent's way to the API server
+	agentAddr = nodeManaged + ":9797"
+
+	worldManaged = "10.241.0.1" // the link for management
+	nodeManaged  = "10.241.0.2"
 	token     = "scale"
 )
 

@@ -59,7 +59,7 @@ func run(ctx context.Context, args []string) error {
 	case command == pod.FullCommand():
 		return runPod(ctx, *key)
 	case command == node.FullCommand():
-		return runNode(3, *nodePod, *agent)
+		return runNode(ctx, 3, *nodePod, *agent)
 	case o.Nodes < 20 || o.Nodes > 60000:
 		return fmt.Errorf("--nodes: %d is not between 20 and 60000", o.Nodes)
 	case os.Geteuid() != 0:

@@ -43,7 +43,8 @@ func (o options) measure(ctx context.Context) error {
 		return err
 	}
 	defer uplink.Close()
-	m, p, err := o.cluster(ctx, c)
+	p := &proxy{}
+	m, err := o.cluster(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -57,7 +58,7 @@ func (o options) measure(ctx context.Context) error {
 	}
 	defer remove()
 	defer c.stop() // before its group can be removed
-	pid, err := o.startAgent(ctx, c, pod.Process.Pid, uplink)
+	pid, err := o.startAgent(ctx, c, p, pod.Process.Pid, uplink)
 	if err != nil {
 		return err
 	}
@@ -83,23 +84,19 @@ func (o options) measure(ctx context.Context) error {
 }
 
 // cluster starts the API server and fills it.
-func (o options) cluster(ctx context.Context, c *children) (*mesh, *proxy, error) {
+func (o options) cluster(ctx context.Context, c *children) (*mesh, error) {
 	if err := o.startAPI(c); err != nil {
-		return nil, nil, err
-	}
-	p, err := newProxy()
-	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	api, err := newAPI()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if err := until(ctx, "API server", func() error { return api.ready(ctx) }); err != nil {
-		return nil, nil, fmt.Errorf("%w\nits log:\n%s", err, c.log("kube-apiserver"))
+		return nil, fmt.Errorf("%w\nits log:\n%s", err, c.log("kube-apiserver"))
 	}
 	m := &mesh{api: api, nodes: o.Nodes}
-	return m, p, m.fill(ctx, o.families())
+	return m, m.fill(ctx, o.families())
 }
 
 // families returns for each address family of the cluster whether it is IPv6.
@@ -112,7 +109,7 @@ func (o options) families() []bool {
 
 // startAgent starts the agent with the default configuration, and those who
 // answer it and probe it.
-func (o options) startAgent(ctx context.Context, c *children, pod int, uplink *os.File) (pid int, err error) {
+func (o options) startAgent(ctx context.Context, c *children, p *proxy, pod int, uplink *os.File) (pid int, err error) {
 	data, err := os.ReadFile(o.path("key"))
 	if err != nil {
 		return 0, err
@@ -128,7 +125,7 @@ func (o options) startAgent(ctx context.Context, c *children, pod int, uplink *o
 	if err := os.WriteFile(o.path("agent.yaml"), []byte(text), 0o600); err != nil {
 		return 0, err
 	}
-	cmd, err := startNode(c, uplink, pod, o.Repo+"/podnet_exporter", "run", "--config.file="+o.path("agent.yaml"), "--web.listen-address=:9797")
+	cmd, err := startNode(c, p, uplink, pod, o.Repo+"/podnet_exporter", "run", "--config.file="+o.path("agent.yaml"), "--web.listen-address=:9797")
 	if err != nil {
 		return 0, err
 	}

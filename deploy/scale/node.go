@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -28,8 +29,13 @@ const (
 	worldUplink = "node0"
 )
 
-// world returns the address of the rest of the cluster's namespace, from where
-// the agent is scraped and where its API server is.
+// manageLink is what both ends of the link are called over which the agent is
+// scraped and watches: a pair of veth devices, which pass on what comes together
+// as one packet, as network cards do and TUN devices do not.
+const manageLink = "manage0"
+
+// world returns the address of the rest of the cluster's namespace, from which
+// the measured node is probed.
 func world(v6 bool) netip.Addr {
 	if v6 {
 		return netip.MustParseAddr("fdf2::1")
@@ -89,10 +95,36 @@ func connectWorld() (*os.File, error) {
 	return tun, nil
 }
 
+// connectManagement makes the link for management to the namespace of a
+// process.
+func connectManagement(pid int) error {
+	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: manageLink}, PeerName: manageLink, PeerNamespace: netlink.NsPid(pid)}
+	if err := netlink.LinkAdd(veth); err != nil {
+		return fmt.Errorf("link for management: %w", err)
+	}
+	return upManagement(worldManaged)
+}
+
+// upManagement sets up one end of that link.
+func upManagement(addr string) error {
+	link, err := netlink.LinkByName(manageLink)
+	if err != nil {
+		return err
+	}
+	own, err := netlink.ParseAddr(addr + "/30")
+	if err != nil {
+		return err
+	}
+	if err := netlink.AddrAdd(link, own); err != nil {
+		return err
+	}
+	return netlink.LinkSetUp(link)
+}
+
 // runNode configures the namespace of the calling process as the node's,
 // connects the pod of a process to it, gives its end of the link to the socket,
 // and becomes the agent.
-func runNode(socket, pod int, agent []string) error {
+func runNode(ctx context.Context, socket, pod int, agent []string) error {
 	if err := upLoopback(); err != nil {
 		return err
 	}
@@ -118,6 +150,9 @@ func runNode(socket, pod int, agent []string) error {
 	if err := plug(pod); err != nil {
 		return err
 	}
+	if err := until(ctx, "link for management", func() error { return upManagement(nodeManaged) }); err != nil {
+		return err
+	}
 	if err := unix.Sendmsg(socket, []byte{0}, unix.UnixRights(int(tun.Fd())), nil, 0); err != nil {
 		return fmt.Errorf("give away the link: %w", err)
 	}
@@ -126,7 +161,7 @@ func runNode(socket, pod int, agent []string) error {
 
 // startNode starts the agent on a node of its own, with the pod of a process,
 // and connects the node to the other end of its link until that is closed.
-func startNode(c *children, uplink *os.File, pod int, agent ...string) (*exec.Cmd, error) {
+func startNode(c *children, p *proxy, uplink *os.File, pod int, agent ...string) (*exec.Cmd, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("socketpair: %w", err)
@@ -137,6 +172,12 @@ func startNode(c *children, uplink *os.File, pod int, agent ...string) (*exec.Cm
 	cmd, err := c.start("agent", []*os.File{theirs}, append([]string{"/proc/self/exe", nodeCommand, fmt.Sprint(pod), "--"}, agent...)...)
 	theirs.Close()
 	if err != nil {
+		return nil, err
+	}
+	if err := connectManagement(cmd.Process.Pid); err != nil {
+		return nil, err
+	}
+	if err := p.listen(); err != nil {
 		return nil, err
 	}
 	inside, err := receiveFile(ours)

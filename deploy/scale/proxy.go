@@ -14,14 +14,13 @@ type proxy struct {
 	conns    atomic.Int64
 }
 
-func newProxy() (*proxy, error) {
-	l, err := net.Listen("tcp", proxyAddr)
-	if err != nil {
-		return nil, err
+// listen begins.
+func (p *proxy) listen() (err error) {
+	if p.l, err = net.Listen("tcp", proxyAddr); err != nil {
+		return err
 	}
-	p := &proxy{l: l}
 	go p.run()
-	return p, nil
+	return nil
 }
 
 func (p *proxy) run() {
