@@ -29,7 +29,7 @@ const (
 
 	worldManaged = "10.241.0.1" // the link for management
 	nodeManaged  = "10.241.0.2"
-	token     = "scale"
+	token        = "scale"
 )
 
 // startAPI starts etcd and an API server that takes the token.
