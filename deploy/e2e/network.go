@@ -20,7 +20,7 @@ const lanBridge = "lan0"
 // nodes are ports of. The machine itself gets no device and no route.
 func (c *Cluster) makeLAN() error {
 	p := c.Plan.Control
-	return furnish(p.Netns, func(h *netlink.Handle) error {
+	return furnish(p.Netns, false, func(h *netlink.Handle) error {
 		bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: lanBridge}}
 		if err := h.LinkAdd(bridge); err != nil {
 			return fmt.Errorf("add %s: %w", lanBridge, err)
@@ -31,7 +31,7 @@ func (c *Cluster) makeLAN() error {
 
 // makeNodeNetwork makes the namespace of a node, and its cable to the LAN.
 func (c *Cluster) makeNodeNetwork(n NodePlan) error {
-	return furnish(n.Netns, func(h *netlink.Handle) error {
+	return furnish(n.Netns, true, func(h *netlink.Handle) error {
 		if err := c.plug(h, n); err != nil {
 			return err
 		}
@@ -78,12 +78,19 @@ func (c *Cluster) plug(node *netlink.Handle, n NodePlan) error {
 	return errors.Join(lan.LinkSetMaster(port, bridge), lan.LinkSetUp(port))
 }
 
-// furnish makes a namespace that forwards, with its loopback up.
-func furnish(name string, with func(*netlink.Handle) error) error {
+// furnish makes a namespace that forwards or not, with its loopback up.
+//
+// The control plane does not: it has routes to all pods, and would be the way
+// around for a node that has lost its own, whose default route leads there.
+func furnish(name string, forwards bool, with func(*netlink.Handle) error) error {
+	forwarding := "0"
+	if forwards {
+		forwarding = "1"
+	}
 	settings := [][2]string{
 		{"net/ipv4/conf/all/rp_filter", "0"}, {"net/ipv4/conf/default/rp_filter", "0"},
 		{"net/ipv6/conf/all/accept_dad", "0"}, {"net/ipv6/conf/default/accept_dad", "0"},
-		{"net/ipv4/ip_forward", "1"}, {"net/ipv6/conf/all/forwarding", "1"},
+		{"net/ipv4/ip_forward", forwarding}, {"net/ipv6/conf/all/forwarding", forwarding},
 	}
 	for _, hook := range []string{"iptables", "ip6tables"} {
 		// Only where the kernel has br_netfilter, which kubeadm asks nodes for.
