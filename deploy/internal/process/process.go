@@ -132,27 +132,36 @@ func StartTime(pid int) (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("process %d: %w", pid, err)
 	}
-	state, start, err := parseStat(string(b))
+	ended, start, err := parseStat(string(b))
 	if err != nil {
 		return 0, fmt.Errorf("process %d: %w", pid, err)
 	}
-	if state == "Z" || state == "X" {
+	if ended {
 		return 0, fmt.Errorf("process %d: %w", pid, ErrNotRunning)
 	}
 	return start, nil
 }
 
-// parseStat returns the state and the start time out of a /proc/PID/stat line.
-// The command name, field 2, may hold blanks and parentheses.
-func parseStat(line string) (state string, start uint64, err error) {
+// parseStat returns whether a process has ended, and its start time, out of a
+// /proc/PID/stat line. The command name, field 2, may hold blanks and
+// parentheses.
+//
+// A process whose first thread is a zombie lives while it has others: a thread
+// that is not the first and starts another program takes its place, and until
+// then both are there (kernel: de_thread in fs/exec.c).
+func parseStat(line string) (ended bool, start uint64, err error) {
 	end := strings.LastIndexByte(line, ')')
 	fields := strings.Fields(line[end+1:])
 	if end < 0 || len(fields) < 20 {
-		return "", 0, fmt.Errorf("stat: unexpected text %q", line)
+		return false, 0, fmt.Errorf("stat: unexpected text %q", line)
+	}
+	threads, err := strconv.Atoi(fields[17])
+	if err != nil {
+		return false, 0, fmt.Errorf("stat: threads: %w", err)
 	}
 	start, err = strconv.ParseUint(fields[19], 10, 64)
 	if err != nil {
-		return "", 0, fmt.Errorf("stat: start time: %w", err)
+		return false, 0, fmt.Errorf("stat: start time: %w", err)
 	}
-	return fields[0], start, nil
+	return fields[0] == "X" || fields[0] == "Z" && threads <= 1, start, nil
 }

@@ -6,24 +6,28 @@ import (
 )
 
 func TestParseStat(t *testing.T) {
-	const rest = " S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20 21"
+	const ids, rest = " 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16", " 18 4711 20 21" // threads are between
 	tests := []struct {
 		name, line string
-		state      string
+		ended      bool
 		start      uint64
 		ok         bool
 	}{
-		{"an ordinary line", "42 (sleep)" + rest, "S", 4711, true},
-		{"a command with blanks and parentheses", "42 (a) (b) c)" + rest, "S", 4711, true},
-		{"a line that was cut off", "42 (sleep) S 1 2", "", 0, false},
-		{"no command", "42", "", 0, false},
-		{"nothing", "", "", 0, false},
+		{"an ordinary line", "42 (sleep) S" + ids + " 1" + rest, false, 4711, true},
+		{"a command with blanks and parentheses", "42 (a) (b) c) R" + ids + " 9" + rest, false, 4711, true},
+		{"a zombie", "42 (sleep) Z" + ids + " 1" + rest, true, 4711, true},
+		{"a zombie that has been waited for", "42 (sleep) X" + ids + " 0" + rest, true, 4711, true},
+		{"another thread starts a program", "42 (sleep) Z" + ids + " 2" + rest, false, 4711, true},
+		{"a line that was cut off", "42 (sleep) S 1 2", false, 0, false},
+		{"no number of threads", "42 (sleep) S" + ids + " x" + rest, false, 0, false},
+		{"no command", "42", false, 0, false},
+		{"nothing", "", false, 0, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			state, start, err := parseStat(tt.line)
-			if (err == nil) != tt.ok || state != tt.state || start != tt.start {
-				t.Errorf("got %q, %d, %v", state, start, err)
+			ended, start, err := parseStat(tt.line)
+			if (err == nil) != tt.ok || ended != tt.ended || start != tt.start {
+				t.Errorf("got %t, %d, %v", ended, start, err)
 			}
 		})
 	}
