@@ -262,11 +262,14 @@ func (a *agent) apply() {
 	a.follow(self.Endpoint.Pod)
 
 	nodes := a.announced.over(chosen(a.cfg, a.snapshot.Nodes, &a.chooser))
-	a.rotation.set(a.node, a.snapshot.Nodes, nodes)
+	ended := a.rotation.set(a.node, a.snapshot.Nodes, nodes)
 	a.names.set(a.snapshot, a.node, nodes)
 	a.prober.Peers(peerStates(a.node, nodes, len(a.snapshot.Nodes)))
 	if a.cfg == a.applied.cfg && slices.EqualFunc(nodes, a.applied.nodes, (*discovery.Node).SameAs) {
-		return // something changed that is not probed
+		if ended {
+			a.schedule()
+		}
+		return // something changed that is not probed all the time
 	}
 	a.applied.cfg, a.applied.nodes = a.cfg, nodes
 	a.view.setProbed(nodes)

@@ -50,25 +50,31 @@ func newRotation(series *metrics.Rotation, b *board, log *slog.Logger) *rotation
 	return &rotation{series: series, board: b, log: log, held: make(map[string]*visit)}
 }
 
-// set takes another mesh, and whom this node probes all the time.
-func (r *rotation) set(self string, nodes, probed []*discovery.Node) {
+// set takes another mesh, and whom this node probes all the time. It reports
+// whether a visit ended by that.
+func (r *rotation) set(self string, nodes, probed []*discovery.Node) (ended bool) {
 	r.order, r.sorted = r.order.Over(nodes)
 	r.self, r.nodes = self, nodes
 	r.peers = make(map[string]bool, len(probed))
 	for _, n := range probed {
 		r.peers[n.Name] = true
 	}
-	mesh := discovery.Snapshot{Nodes: nodes}
-	for name, v := range r.held {
-		if node, there := mesh.Node(name); !there || r.peers[name] || !v.follow(node) {
+	all := discovery.Snapshot{Nodes: nodes}
+	goesOn := func(v *visit) bool {
+		node, there := all.Node(v.node.Name)
+		return there && !r.peers[node.Name] && v.follow(node)
+	}
+	for _, v := range r.held {
+		if !goesOn(v) {
 			r.release(v)
+			ended = true
 		}
 	}
-	if r.now != nil {
-		if node, there := mesh.Node(r.now.node.Name); !there || r.peers[node.Name] || !r.now.follow(node) {
-			r.now = nil
-		}
+	if r.now != nil && !goesOn(r.now) {
+		r.now = nil
+		ended = true
 	}
+	return ended
 }
 
 // follow takes what is known of the node now. It is false if the node has other

@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -174,5 +175,19 @@ func TestVisitsLastAsLongAsTwoLossesTake(t *testing.T) {
 	cfg.Mesh.Visit = 0
 	if got := visitTime(cfg); got != 0 {
 		t.Errorf("visitTime() = %v; want none", got)
+	}
+}
+
+// Whoever is visited when it leaves the mesh is not probed on.
+func TestAVisitEndsWithItsNode(t *testing.T) {
+	r := newRotationTest(t, 60)
+	visited := r.visit(t)
+	probed := chosen(r.cfg, r.nodes, &mesh.Chooser{Self: r.cfg.Node})
+	if r.set(r.cfg.Node, r.nodes, probed) {
+		t.Error("the same mesh ended a visit")
+	}
+	left := slices.DeleteFunc(slices.Clone(r.nodes), func(n *discovery.Node) bool { return n.Name == visited.node.Name })
+	if !r.set(r.cfg.Node, left, probed) || len(r.targets(r.cfg, map[string]*vantage{})) != 0 {
+		t.Error("a node that left is visited on")
 	}
 }
