@@ -51,7 +51,8 @@ func probeNode(ctx context.Context, key []byte, families []bool) error {
 
 // probesOfPeer returns what a peer sends in a second: to the node's agent from
 // the peer's node and from its pod, to the node's endpoint likewise; UDP only
-// within a layer, and two packets at once.
+// within a layer, and one packet of the two that agents send at once, which wake
+// the responder up once.
 func probesOfPeer(cfg *config.Config, v6 bool) []probers.Probe {
 	var all []probers.Probe
 	for _, service := range []string{agentsService, endpointService} {
