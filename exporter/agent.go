@@ -194,7 +194,7 @@ func (a *agent) replaceResponder(ctx context.Context, cfg config.Responder) erro
 		return nil
 	}
 	r, err := probers.NewResponder(probers.ResponderOptions{
-		Listen: cfg.Listen, Node: a.node, Version: version.Version, Key: a.key, AcceptEvery: schedule.LongestBatch,
+		Listen: cfg.Listen, Node: a.node, Version: version.Version, Key: a.key, Batch: schedule.LongestBatch,
 	})
 	if err != nil {
 		return err

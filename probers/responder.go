@@ -21,12 +21,14 @@ type ResponderOptions struct {
 	Node, Namespace, Pod string
 	Version              string // of the program
 
-	// AcceptEvery is how far apart the moments are at which new connections are
-	// looked at, together: multiples of it by the kernel's monotonic clock, as
-	// Engine.Batch. A handshake is the kernel's and takes no notice, but whoever
-	// sends a line or a request waits for up to so long. 0: they are looked at as
-	// they come, which costs two wake-ups for every probe.
-	AcceptEvery time.Duration
+	// Batch is how far apart the moments are at which the responder works:
+	// multiples of it by the kernel's monotonic clock, as [Engine.Batch]. A
+	// handshake is the kernel's and takes no notice. A reply to UDP says how long
+	// its request was kept, by the kernel's time of arrival, so that round trips
+	// and one-way delays are measured without it. But whoever sends a line or a
+	// request of HTTP waits for up to so long. 0: everything is dealt with as it
+	// comes, which costs a wake-up or two for every probe.
+	Batch time.Duration
 
 	Key        []byte // of the cluster; UDP is not answered without it
 	MaxReplies int    // UDP replies per second, 0 means 10,000
@@ -80,7 +82,7 @@ func NewResponder(opts ResponderOptions) (*Responder, error) {
 // open opens the sockets. The net package makes them, and keeps no hold of
 // them: it would wake the runtime's poller for each packet.
 func (r *Responder) open() error {
-	gate, err := newGate(&r.counters, identityLine(r.opts), r.opts.AcceptEvery)
+	gate, err := newGate(&r.counters, identityLine(r.opts), r.opts.Batch)
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,10 @@ const (
 	// waitTime is how long one of them is kept.
 	waitTime = 5 * time.Second
 
+	// udpTurns is how often in a row UDP is served at a moment: for as many
+	// packets as are answered at most in the longest time between two.
+	udpTurns = 32
+
 	// freshLooks is at how many moments it is looked at a new connection that is
 	// silent before the kernel is asked to tell what becomes of it.
 	freshLooks = 3
@@ -34,8 +38,8 @@ const (
 // timer and no turn of the scheduler. Only a connection that sends something
 // becomes a net.Conn.
 //
-// If connections are looked at now and then only, a probe wakes nobody up:
-// neither by its handshake nor by its end, which has come when its turn does.
+// If it works now and then only, a probe wakes nobody up: neither by a packet,
+// nor by its handshake, nor by its end, which has come when its turn does.
 //
 // The epoll set stands in that of the Go runtime, and the goroutine is parked
 // there, for the reason that waiter gives.
@@ -51,8 +55,8 @@ type gate struct {
 
 	from unix.RawSockaddrInet6 // of the connection that was accepted last; or an IPv4 one, which is shorter
 
-	every time.Duration // see ResponderOptions.AcceptEvery
-	next  time.Time     // when connections are looked at next; zero unless every is set
+	batch time.Duration // see ResponderOptions.Batch
+	next  time.Time     // when is worked next; zero unless batch is set
 
 	open   map[int]uint64 // waiting connections: file descriptor to number
 	queue  []waitingConn  // in the order of number; those not in open are gone
@@ -76,8 +80,8 @@ type freshConn struct {
 	looks  int
 }
 
-func newGate(counters *responderCounters, line string, every time.Duration) (*gate, error) {
-	g := &gate{counters: counters, line: []byte(line), every: every, listener: -1, udp: -1, waking: -1, open: map[int]uint64{}}
+func newGate(counters *responderCounters, line string, batch time.Duration) (*gate, error) {
+	g := &gate{counters: counters, line: []byte(line), batch: batch, listener: -1, udp: -1, waking: -1, open: map[int]uint64{}}
 	var err error
 	if g.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, fmt.Errorf("epoll: %w", err)
@@ -105,7 +109,7 @@ func (g *gate) listen(l *net.TCPListener) (err error) {
 	if g.listener, err = duplicate(l); err != nil {
 		return err
 	}
-	if g.every > 0 {
+	if g.batch > 0 {
 		g.next = g.moment(time.Now())
 		return nil
 	}
@@ -122,6 +126,9 @@ func (g *gate) echo(c *net.UDPConn, e *udpEcho) (err error) {
 	g.echoing = e
 	if err := prepareUDP(g.udp, c.LocalAddr().(*net.UDPAddr).IP.To4() != nil); err != nil {
 		return err
+	}
+	if g.batch > 0 {
+		return nil
 	}
 	return g.watch(g.udp, unix.EPOLLIN)
 }
@@ -199,19 +206,24 @@ func (g *gate) run(ready func(fd int)) error {
 	}
 }
 
-// moment returns when connections are to be looked at after now.
+// moment returns when is to be worked after now.
 func (g *gate) moment(now time.Time) time.Time {
-	return now.Add(g.every - time.Duration(monotonic())%g.every)
+	return now.Add(g.batch - time.Duration(monotonic())%g.batch)
 }
 
-// look looks at connections, if it is time to: at those that came since the
-// last time, and those that had not said anything then.
+// look deals with what has come since the last moment, if it is time to: with
+// UDP packets, with new connections, and with those that had not said anything
+// then.
 func (g *gate) look(ready func(fd int)) {
 	now := time.Now()
-	if g.every == 0 || now.Before(g.next) {
+	if g.batch == 0 || now.Before(g.next) {
 		return
 	}
 	g.next = g.moment(now)
+	if g.udp >= 0 {
+		for i := 0; i < udpTurns && g.echoing.serve(g.udp); i++ {
+		}
+	}
 	silent := g.fresh[:0]
 	for _, c := range g.fresh {
 		switch c.looks++; {
@@ -230,7 +242,7 @@ func (g *gate) look(ready func(fd int)) {
 }
 
 // wait returns how many events there are, once there are some or it is time to
-// look at connections.
+// work.
 func (g *gate) wait(events []unix.EpollEvent) (n int, err error) {
 	if until := g.patience(); !until.Equal(g.deadline) {
 		g.deadline = until
@@ -297,7 +309,7 @@ func (g *gate) keep(fd int) {
 		}
 	}
 	g.number++
-	if g.every > 0 {
+	if g.batch > 0 {
 		g.fresh = append(g.fresh, freshConn{fd: fd, number: g.number})
 	} else if g.watch(fd, unix.EPOLLIN|unix.EPOLLRDHUP) != nil {
 		closeFD(fd)
@@ -323,10 +335,10 @@ func (g *gate) event(fd int, ready func(fd int)) {
 	}
 }
 
-// patience returns when it is time to look at connections, or the oldest one has
-// waited too long; zero if there is none.
+// patience returns when it is time to work, or the oldest connection has waited
+// too long; zero if there is none.
 func (g *gate) patience() time.Time {
-	if g.every > 0 {
+	if g.batch > 0 {
 		return g.next // nobody has to be closed on the dot
 	}
 	for len(g.queue) > 0 && g.open[g.queue[0].fd] != g.queue[0].number {

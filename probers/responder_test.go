@@ -75,16 +75,16 @@ func eventually(t testing.TB, r *Responder, want func(ResponderStats) bool) {
 	}
 }
 
-// byAcceptance runs a test with connections that are looked at as they come, and
-// with such that are looked at together.
-func byAcceptance(t *testing.T, test func(*testing.T, ResponderOptions)) {
+// byBatch runs a test with a responder that deals with everything as it comes,
+// and with one that works now and then.
+func byBatch(t *testing.T, test func(*testing.T, ResponderOptions)) {
 	t.Run("as they come", func(t *testing.T) { test(t, ResponderOptions{}) })
-	t.Run("together", func(t *testing.T) { test(t, ResponderOptions{AcceptEvery: time.Millisecond}) })
+	t.Run("together", func(t *testing.T) { test(t, ResponderOptions{Batch: time.Millisecond}) })
 }
 
 const identity = "podnet_exporter node=n2 pod=podnet/endpoint-n2\n"
 
-func TestResponderAnswersText(t *testing.T) { byAcceptance(t, testResponderAnswersText) }
+func TestResponderAnswersText(t *testing.T) { byBatch(t, testResponderAnswersText) }
 
 func testResponderAnswersText(t *testing.T, opts ResponderOptions) {
 	tests := []struct {
@@ -137,7 +137,7 @@ func errorOr(a, b error) error {
 	return b
 }
 
-func TestResponderAnswersHTTP(t *testing.T) { byAcceptance(t, testResponderAnswersHTTP) }
+func TestResponderAnswersHTTP(t *testing.T) { byBatch(t, testResponderAnswersHTTP) }
 
 func testResponderAnswersHTTP(t *testing.T, opts ResponderOptions) {
 	r := responding(t, opts)
@@ -175,7 +175,7 @@ func testResponderAnswersHTTP(t *testing.T, opts ResponderOptions) {
 }
 
 func TestResponderTakesHandshakesThatSayNothing(t *testing.T) {
-	byAcceptance(t, testResponderTakesHandshakesThatSayNothing)
+	byBatch(t, testResponderTakesHandshakesThatSayNothing)
 }
 
 func testResponderTakesHandshakesThatSayNothing(t *testing.T, opts ResponderOptions) {
@@ -206,7 +206,7 @@ func testResponderTakesHandshakesThatSayNothing(t *testing.T, opts ResponderOpti
 }
 
 func TestResponderKeepsSilentConnectionsWithoutGoroutines(t *testing.T) {
-	byAcceptance(t, testResponderKeepsSilentConnectionsWithoutGoroutines)
+	byBatch(t, testResponderKeepsSilentConnectionsWithoutGoroutines)
 }
 
 func testResponderKeepsSilentConnectionsWithoutGoroutines(t *testing.T, opts ResponderOptions) {
@@ -279,7 +279,12 @@ func exchange(t *testing.T, c net.Conn, codec *UDPCodec, p UDPPacket, size int) 
 }
 
 func TestResponderEchoesPacketsOfTheCluster(t *testing.T) {
-	r := responding(t, ResponderOptions{Key: []byte("secret")})
+	byBatch(t, testResponderEchoesPacketsOfTheCluster)
+}
+
+func testResponderEchoesPacketsOfTheCluster(t *testing.T, opts ResponderOptions) {
+	opts.Key = []byte("secret")
+	r := responding(t, opts)
 	codec := NewUDPCodec([]byte("secret"))
 	for i, ip := range families(t) {
 		for _, size := range []int{UDPHeaderSize, 1400, 20000} {
@@ -315,8 +320,11 @@ func TestResponderEchoesPacketsOfTheCluster(t *testing.T) {
 	}
 }
 
-func TestResponderIgnoresStrangers(t *testing.T) {
-	r := responding(t, ResponderOptions{Key: []byte("secret")})
+func TestResponderIgnoresStrangers(t *testing.T) { byBatch(t, testResponderIgnoresStrangers) }
+
+func testResponderIgnoresStrangers(t *testing.T, opts ResponderOptions) {
+	opts.Key = []byte("secret")
+	r := responding(t, opts)
 	c, err := net.Dial("udp", r.at("127.0.0.1"))
 	if err != nil {
 		t.Fatal(err)
@@ -342,8 +350,11 @@ func TestResponderIgnoresStrangers(t *testing.T) {
 	eventually(t, r, func(s ResponderStats) bool { return s == want })
 }
 
-func TestResponderKeepsToItsRate(t *testing.T) {
-	r := responding(t, ResponderOptions{Key: []byte("secret"), MaxReplies: 1})
+func TestResponderKeepsToItsRate(t *testing.T) { byBatch(t, testResponderKeepsToItsRate) }
+
+func testResponderKeepsToItsRate(t *testing.T, opts ResponderOptions) {
+	opts.Key, opts.MaxReplies = []byte("secret"), 1
+	r := responding(t, opts)
 	c, err := net.Dial("udp", r.at("127.0.0.1"))
 	if err != nil {
 		t.Fatal(err)

@@ -68,8 +68,8 @@ func newUDPEcho(opts ResponderOptions, counters *responderCounters, state *atomi
 }
 
 // serve answers what waits on the socket, at most so much that connections get
-// their turn as well.
-func (e *udpEcho) serve(fd int) {
+// their turn as well. It reports whether there may be more.
+func (e *udpEcho) serve(fd int) bool {
 	for range 64 {
 		iov := unix.Iovec{Base: &e.packet[0]}
 		iov.SetLen(len(e.packet))
@@ -78,7 +78,7 @@ func (e *udpEcho) serve(fd int) {
 		msg.SetControllen(len(e.oob))
 		n, errno := message(unix.SYS_RECVMSG, fd, &msg)
 		if errno != 0 {
-			return // none left; or an ICMP error about an earlier reply, and there is a next event
+			return errno != unix.EAGAIN // none left; or an ICMP error about an earlier reply
 		}
 		at, source := udpControl(e.oob[:msg.Controllen])
 		if at == 0 {
@@ -99,6 +99,7 @@ func (e *udpEcho) serve(fd int) {
 		}
 		e.counters.replies.Add(1)
 	}
+	return true
 }
 
 // message makes a call of recvmsg(2) or sendmsg(2) that does not block.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"testing"
+	"time"
 )
 
 var testKey = []byte("secret")
@@ -60,6 +61,33 @@ func TestUDPProbeIsAnswered(t *testing.T) {
 			if s := e.Stats(); s.InFlight != 0 || s.NoTimestamp != 0 || s.Foreign != 0 {
 				t.Errorf("%s: Stats() = %+v", to, s)
 			}
+		}
+	}
+}
+
+// A responder that works now and then keeps a request for a while, and that is
+// no part of the round trip.
+func TestTheStayAtAResponderIsNoPartOfTheRTT(t *testing.T) {
+	near, far := pair(t)
+	near.wait(t, "10.9.0.2", "fd09::2")
+	const batch = 100 * time.Millisecond
+	far.respond(t, ResponderOptions{Key: testKey, Batch: batch})
+	for _, to := range []string{far4, far6} {
+		e := near.engine(t)
+		e.SetKey(testKey)
+		var kept time.Duration
+		for tag := range uint64(10) { // at whichever moment between two of the responder's
+			got := near.probe(t, e, udp(tag, to))
+			if sum := got.OneWay.Forward + got.OneWay.Reverse; got.Reason != OK || got.RTT <= 0 || sum != got.RTT {
+				t.Errorf("%s: got %+v; want success, and one-way times that make the RTT", to, got)
+			}
+			if got.Delay > batch/2 && got.RTT > got.Delay {
+				t.Errorf("%s: RTT %v, and kept for %v; want a round trip without that", to, got.RTT, got.Delay)
+			}
+			kept = max(kept, got.Delay)
+		}
+		if kept < batch/2 || kept > timeout {
+			t.Errorf("%s: kept for %v at most; want some of %v", to, kept, batch)
 		}
 	}
 }
