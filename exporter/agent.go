@@ -17,6 +17,7 @@ import (
 	"github.com/podnet-exporter/podnet_exporter/exporter/discovery"
 	"github.com/podnet-exporter/podnet_exporter/exporter/mesh"
 	"github.com/podnet-exporter/podnet_exporter/exporter/metrics"
+	"github.com/podnet-exporter/podnet_exporter/exporter/moment"
 	"github.com/podnet-exporter/podnet_exporter/exporter/netns"
 	"github.com/podnet-exporter/podnet_exporter/exporter/schedule"
 	"github.com/podnet-exporter/podnet_exporter/probers"
@@ -133,7 +134,7 @@ func (a *agent) run(ctx context.Context, hup <-chan struct{}) error {
 	running.Go(func() { a.vantages[vantageNode].run(ctx) })
 	var podStarted bool
 
-	ticker := time.NewTicker(cycleInterval)
+	ticker := moment.NewTicker(cycleInterval)
 	defer ticker.Stop()
 	for {
 		select {
@@ -153,6 +154,7 @@ func (a *agent) run(ctx context.Context, hup <-chan struct{}) error {
 		case answer := <-a.reloadNow:
 			answer <- a.reload(ctx)
 		case now := <-ticker.C:
+			ticker.Next()
 			a.board.judge(now)
 			a.collectors.Load().refresh()
 			if a.announced.take() {
@@ -194,7 +196,7 @@ func (a *agent) replaceResponder(ctx context.Context, cfg config.Responder) erro
 		return nil
 	}
 	r, err := probers.NewResponder(probers.ResponderOptions{
-		Listen: cfg.Listen, Node: a.node, Version: version.Version, Key: a.key, Batch: schedule.LongestBatch,
+		Listen: cfg.Listen, Node: a.node, Version: version.Version, Key: a.key, Batch: moment.Apart,
 	})
 	if err != nil {
 		return err

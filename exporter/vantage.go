@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/podnet-exporter/podnet_exporter/exporter/metrics"
+	"github.com/podnet-exporter/podnet_exporter/exporter/moment"
 	"github.com/podnet-exporter/podnet_exporter/exporter/netns"
 	"github.com/podnet-exporter/podnet_exporter/exporter/schedule"
 	"github.com/podnet-exporter/podnet_exporter/exporter/web"
@@ -122,13 +123,14 @@ func (v *vantage) runOnce(ctx context.Context) error {
 	v.running(ns.Inode())
 	defer v.running(0)
 
-	ticker := time.NewTicker(vantageCheck)
+	ticker := moment.NewTicker(vantageCheck)
 	defer ticker.Stop()
 	for {
 		select {
 		case err := <-ended:
 			return err
 		case <-ticker.C:
+			ticker.Next()
 			if v.moved(ns.Inode()) {
 				cancel()
 				return <-ended

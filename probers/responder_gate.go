@@ -206,9 +206,11 @@ func (g *gate) run(ready func(fd int)) error {
 	}
 }
 
-// moment returns when is to be worked after now.
+// moment returns when is to be worked after now. That is a little behind the
+// multiple of batch itself, at which the engines wake the process up: by the Go
+// runtime, which rests for whole milliseconds, it would be awake before it.
 func (g *gate) moment(now time.Time) time.Time {
-	return now.Add(g.batch - time.Duration(monotonic())%g.batch)
+	return now.Add(g.batch - (time.Duration(monotonic())-time.Millisecond)%g.batch)
 }
 
 // look deals with what has come since the last moment, if it is time to: with

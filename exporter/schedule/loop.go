@@ -7,17 +7,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/podnet-exporter/podnet_exporter/exporter/moment"
 	"github.com/podnet-exporter/podnet_exporter/exporter/netns"
 	"github.com/podnet-exporter/podnet_exporter/probers"
 )
 
 // idle is how long a loop without targets sleeps when nobody wakes it.
 const idle = time.Minute
-
-// LongestBatch is how far apart the moments are at most at which a loop works:
-// what is due between two of them leaves at the second. Round trips are timed
-// by the kernel, and do not change by it.
-const LongestBatch = 200 * time.Millisecond
 
 // Target is one probe, to be repeated.
 type Target struct {
@@ -252,10 +248,11 @@ func (r *round) apply(wanted map[string]Target, now time.Time) {
 	r.engine.SetBatch(r.batch)
 }
 
-// batchOf returns how far apart the moments are at which the targets are probed.
-// No target has two turns in one.
+// batchOf returns how far apart the moments are at which the targets are probed:
+// what is due between two of them leaves at the second, and round trips, which
+// are timed by the kernel, do not change by it. No target has two turns in one.
 func batchOf(targets map[string]Target) time.Duration {
-	batch := LongestBatch
+	batch := moment.Apart
 	for _, t := range targets {
 		batch = min(batch, t.Interval/2)
 	}
