@@ -19,17 +19,22 @@ type wait struct {
 }
 
 // judged is how long the agents need for a verdict about what has stopped
-// answering: the next probe is lost, and the one after it, and then comes the
-// end of a cycle.
+// answering: the next probe is lost, and the one after it, which comes sooner,
+// and then comes the end of a cycle.
 func judged() time.Duration {
 	icmp := config.Default().Probes.ICMP
-	return 2*icmp.Interval + icmp.Timeout + time.Second
+	return icmp.Interval + icmp.IntervalOnLoss + icmp.Timeout + time.Second
 }
+
+// slowed is the same for answers that come late: two in a row, or the last five
+// of UDP, which are three pairs.
+func slowed() time.Duration { return 3*config.Default().Probes.UDP.Interval + time.Second }
 
 // waits says what every page waits for.
 func waits() map[string]wait {
 	var (
 		voted    = wait{agent: judged(), cycles: 0.4}
+		slow     = wait{agent: slowed(), cycles: 0.4}
 		gauge    = wait{agent: time.Second}
 		kubelet  = wait{agent: time.Second, outside: "the kubelet's second try, up to 15 s"}
 		probes   = config.Default().Probes
@@ -56,8 +61,8 @@ func waits() map[string]wait {
 		"PodNetMTUBlackHole":      searched,
 		"PodNetPacketDuplication": {agent: 10 * time.Second}, // more than 4.5 copies between four scrapes
 		"PodNetPacketReordering":  {agent: 10 * time.Second},
-		"PodNetQueueingDelay":     voted,
-		"PodNetOneWayDelay":       voted,
+		"PodNetQueueingDelay":     slow,
+		"PodNetOneWayDelay":       slow,
 		"PodNetUnderlayLoss":      {agent: 30 * time.Second}, // TestALossOfATenthIsFoundWithinSeconds
 	}
 }

@@ -2,6 +2,7 @@ package alerts_test
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -96,10 +97,13 @@ func TestPagesOfAnyPhase(t *testing.T) {
 // after how many seconds it gives up a peer.
 type moment struct{ phase, givesUp int }
 
+// lastToKnow is after how many seconds the last node gives up a peer.
+func lastToKnow() int { return int(math.Ceil(judged().Seconds())) }
+
 func byChance(nodes []string, random *rand.Rand) map[string]moment {
 	moments := make(map[string]moment)
 	for _, n := range nodes {
-		moments[n] = moment{random.IntN(scrapeEvery), 1 + random.IntN(4)}
+		moments[n] = moment{random.IntN(scrapeEvery), 1 + random.IntN(lastToKnow())}
 	}
 	return moments
 }
@@ -109,7 +113,7 @@ func byChance(nodes []string, random *rand.Rand) map[string]moment {
 func oneAhead(nodes []string, phase int) map[string]moment {
 	moments := make(map[string]moment)
 	for _, n := range nodes {
-		moments[n] = moment{(phase + scrapeEvery - 1) % scrapeEvery, 4}
+		moments[n] = moment{(phase + scrapeEvery - 1) % scrapeEvery, lastToKnow()}
 	}
 	moments[nodes[0]] = moment{phase, 1}
 	return moments

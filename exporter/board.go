@@ -14,6 +14,10 @@ import (
 // cycleInterval is how often every peer is judged.
 const cycleInterval = time.Second
 
+// calmAfter is for how long nothing may have been wrong with a peer until it is
+// probed at the usual pace again.
+const calmAfter = 30 * time.Second
+
 // board keeps the last outcome of every probe, and judges the peers by them.
 type board struct {
 	recorder *metrics.Recorder
@@ -67,6 +71,8 @@ type peerState struct {
 	large  map[largeProbe]largeCell
 	series *metrics.Peer
 
+	troubled time.Time // when a probe failed last, or came slowly, doubled or overtaken
+
 	oneWay  probers.OneWayTrend // of UDP between the nodes' own addresses
 	delays  probers.OneWayChange
 	verdict verdict.Verdict
@@ -113,7 +119,31 @@ func (p *peerState) note(at place, reason probers.Reason, rtt time.Duration, now
 	if reason == probers.OK {
 		c.slow, _ = c.pace.Add(rtt, now)
 	}
+	if c.outcome.Failed() || c.slow {
+		p.troubled = now
+	}
 }
+
+// trouble notes that something is wrong with the peer that is no outcome of a
+// probe.
+func (b *board) trouble(key peerKey, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if p, ok := b.peers[key]; ok {
+		p.troubled = now
+	}
+}
+
+// calm reports whether nothing was wrong with a peer for a while, so that it
+// need not be probed as often as may be.
+func (b *board) calm(key peerKey, now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p, ok := b.peers[key]
+	return ok && p.calm(now)
+}
+
+func (p *peerState) calm(now time.Time) bool { return now.Sub(p.troubled) > calmAfter }
 
 // noteOneWay keeps how long a UDP exchange with the peer's node took each way.
 func (b *board) noteOneWay(key peerKey, o probers.OneWay, now time.Time) {

@@ -88,6 +88,45 @@ func TestBoardDoesNotJudgeByWhatIsOld(t *testing.T) {
 	}
 }
 
+func TestAPeerIsCalmOnceNothingWasWrongForAWhile(t *testing.T) {
+	at := place{vantagePod, kindPod, probers.TCP}
+	for reason, troubles := range map[probers.Reason]bool{
+		probers.OK: false, probers.Impaired: false, probers.LocalBuffer: false,
+		probers.Timeout: true, probers.Refused: true, probers.NoRoute: true,
+	} {
+		b := newTestBoard()
+		answer(b, other, nil)
+		b.note(other, at, reason, time.Millisecond, now, 3*time.Second)
+		if got := b.calm(other, now.Add(time.Second)); got == troubles {
+			t.Errorf("after %q: calm is %v; want %v", reason, got, !troubles)
+		}
+		if !b.calm(other, now.Add(calmAfter+time.Second)) || !b.calm(self, now) {
+			t.Errorf("after %q: the peer is not calm later, or another one is not", reason)
+		}
+	}
+	b := newTestBoard()
+	if b.trouble(other, now); b.calm(other, now.Add(time.Second)) || !b.calm(other, now.Add(calmAfter+time.Second)) {
+		t.Error("after a packet that was doubled or overtaken: want that it is calm later only")
+	}
+	if newTestBoard().calm(peerKey{"n3", "a", "ipv4"}, now) {
+		t.Error("a peer that is not on the board is calm")
+	}
+}
+
+func TestAPeerThatAnswersSlowlyIsNotCalm(t *testing.T) {
+	b := newTestBoard()
+	at := place{vantageNode, kindNode, probers.ICMP}
+	for i, rtt := range []time.Duration{1, 100, 100} {
+		if !b.calm(other, now) {
+			t.Errorf("not calm before answer %d", i)
+		}
+		b.note(other, at, probers.OK, rtt*time.Millisecond, now, 3*time.Second)
+	}
+	if b.calm(other, now) {
+		t.Error("calm after two slow answers in a row")
+	}
+}
+
 func TestBoardUsesTheControl(t *testing.T) {
 	b := newTestBoard()
 	broken := lost(vantagePod, kindNode)

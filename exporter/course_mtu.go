@@ -127,6 +127,9 @@ func (c *mtuCourse) begin(e schedule.Engine) {
 	}
 }
 
+// Calm implements [schedule.Sink], as that of a pathCourse.
+func (c *mtuCourse) Calm() bool { return true }
+
 // Sent implements [schedule.Sink].
 func (c *mtuCourse) Sent(delay time.Duration) { c.vantage.sent(delay) }
 

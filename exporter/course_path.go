@@ -141,6 +141,10 @@ func (c *pathCourse) hurry() {
 	}
 }
 
+// Calm implements [schedule.Sink]. A course has no spare turns: it decides itself
+// what to send in each.
+func (c *pathCourse) Calm() bool { return true }
+
 // Sent implements [schedule.Sink].
 func (c *pathCourse) Sent(delay time.Duration) { c.vantage.sent(delay) }
 

@@ -249,6 +249,9 @@ type visitSink struct {
 	target  meshTarget
 }
 
+// Calm implements [schedule.Sink]. A visit is short, and has nothing to spare.
+func (s *visitSink) Calm() bool { return false }
+
 // Sent implements [schedule.Sink].
 func (s *visitSink) Sent(delay time.Duration) { s.vantage.sent(delay) }
 
@@ -275,7 +278,7 @@ func visitTime(cfg *config.Config) time.Duration {
 	}
 	for _, k := range probeKinds(cfg, false) {
 		if k.enabled {
-			took = max(took, 3*k.interval+k.timeout)
+			took = max(took, 3*k.turn()+k.timeout)
 		}
 	}
 	return took

@@ -169,6 +169,10 @@ func TestVisitsLastAsLongAsTwoLossesTake(t *testing.T) {
 		t.Errorf("visitTime() = %v at default settings; want 5s", got)
 	}
 	cfg.Probes.TCP.Interval, cfg.Probes.TCP.Timeout = 10*time.Second, 2*time.Second
+	if got := visitTime(cfg); got != 9500*time.Millisecond {
+		t.Errorf("visitTime() = %v with a probe every 10 s, and each 2.5 s when it is needed; want 9.5s", got)
+	}
+	cfg.Probes.TCP.IntervalOnLoss = time.Minute
 	if got := visitTime(cfg); got != 32*time.Second {
 		t.Errorf("visitTime() = %v with a probe every 10 s; want 32s", got)
 	}

@@ -52,7 +52,7 @@ func parseSizes(text string) ([]int, error) {
 // simulate writes two tables: what an agent costs, and what the agents see
 // together.
 func simulate(w io.Writer, sizes []int, zones int) error {
-	fmt.Fprintf(w, "One agent at default settings, nodes in %d zones, paths of %d hops. Series without those of the kernel. At most: probes per second while every path between nodes loses packets.\n\n", zones, simulateHops)
+	fmt.Fprintf(w, "One agent at default settings, nodes in %d zones, paths of %d hops. Series without those of the kernel. At most: probes per second while every peer loses packets.\n\n", zones, simulateHops)
 	fmt.Fprintln(w, "| nodes | families | series | probes sent per s | at most | heap | time to take up a mesh |")
 	fmt.Fprintln(w, "|---|---|---|---|---|---|---|")
 	for _, n := range sizes {
@@ -116,12 +116,16 @@ func heap() uint64 {
 }
 
 // sentPerSecond returns how many probes the agent sends per second, those to
-// itself and for paths among them; lossy is while every path loses packets.
+// itself and for paths among them; lossy is while every peer loses packets.
 // Searches for a path MTU are left out: they send a few probes every 15 s.
 func (a *agent) sentPerSecond(lossy bool) float64 {
 	rate := 0.0
 	for t := range a.targets {
-		rate += float64(t.probe.train) / t.probe.interval.Seconds()
+		interval := t.probe.interval
+		if lossy {
+			interval = t.probe.turn()
+		}
+		rate += float64(t.probe.train) / interval.Seconds()
 	}
 	for _, targets := range a.rotation.targets(a.cfg, a.vantages) {
 		for _, t := range targets {

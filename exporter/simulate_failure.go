@@ -34,13 +34,6 @@ func seenBy(count int, cfg *config.Config, nodes []*discovery.Node, observers ma
 	return d
 }
 
-// ending is the end of one probe.
-type ending struct {
-	target meshTarget
-	at     time.Time
-	reason probers.Reason
-}
-
 // noticed returns how long it takes one agent, which was started at any time,
 // to say of a node that failed that it cannot be reached: by the agent's own
 // schedule, memory of outcomes and verdict. From the failure on nothing comes
@@ -48,32 +41,54 @@ type ending struct {
 func noticed(targets []meshTarget, random *rand.Rand) time.Duration {
 	failed := time.Unix(1_000_000, 0)
 	started := failed.Add(-time.Hour - time.Duration(random.Int64N(int64(time.Minute))))
-	var ends []ending
-	for _, t := range targets {
-		if t.peer.family != targets[0].peer.family {
-			continue
-		}
-		pacer := schedule.NewPacer[int](started)
-		pacer.Add(0, t.scheduled(nil).Key, t.probe.interval, failed.Add(-2*t.probe.interval))
-		for range 8 {
-			_, due, _ := pacer.Pop(pacer.Next(failed, 0))
-			end := ending{t, due.Add(time.Millisecond), probers.OK}
-			if !due.Before(failed) {
-				end = ending{t, due.Add(t.probe.timeout), probers.Timeout}
-			}
-			ends = append(ends, end)
+	pacer := schedule.NewPacer[int](started)
+	scheduled := make([]schedule.Target, len(targets))
+	for i, t := range targets {
+		if scheduled[i] = t.scheduled(nil); t.peer.family == targets[0].peer.family {
+			pacer.Add(i, scheduled[i].Key, scheduled[i].Interval, failed.Add(-2*t.probe.interval))
 		}
 	}
-	slices.SortFunc(ends, func(a, b ending) int { return a.at.Compare(b.at) })
 	p := &peerState{state: discovery.Ready}
 	judged := failed.Add(time.Duration(random.Int64N(int64(cycleInterval))) - 2*cycleInterval)
-	for _, end := range ends {
+	var ends []ending // in order
+	for {
+		due := pacer.Next(failed, 0)
+		if len(ends) == 0 || due.Before(ends[0].at) {
+			i, due, _ := pacer.Pop(due)
+			if !scheduled[i].Spares(started, due) || !p.calm(due) {
+				ends = insertEnd(ends, endingOf(i, targets[i], due, failed))
+			}
+			continue
+		}
+		end := ends[0]
+		ends = ends[1:]
 		for ; judged.Before(end.at); judged = judged.Add(cycleInterval) {
 			if judged.After(failed) && verdict.Of(p.cycle(judged)) == verdict.NodeUnreachable {
 				return judged.Sub(failed)
 			}
 		}
-		p.note(end.target.at, end.reason, time.Millisecond, end.at, end.target.keep())
+		t := targets[end.target]
+		p.note(t.at, end.reason, time.Millisecond, end.at, t.keep())
 	}
-	return judged.Sub(failed)
+}
+
+// ending is the end of one probe.
+type ending struct {
+	target int
+	at     time.Time
+	reason probers.Reason
+}
+
+// endingOf returns how a probe ends that is sent at some time.
+func endingOf(number int, t meshTarget, sent, failed time.Time) ending {
+	if sent.Before(failed) {
+		return ending{number, sent.Add(time.Millisecond), probers.OK}
+	}
+	return ending{number, sent.Add(t.probe.timeout), probers.Timeout}
+}
+
+// insertEnd puts an end into a list that is in order.
+func insertEnd(ends []ending, e ending) []ending {
+	i, _ := slices.BinarySearchFunc(ends, e.at, func(e ending, at time.Time) int { return e.at.Compare(at) })
+	return slices.Insert(ends, i, e)
 }

@@ -188,7 +188,7 @@ func TestAFailureIsNoticedAsSoonAsTwoProbesOfEachKindAreLost(t *testing.T) {
 			least, most = min(least, took), max(most, took)
 		}
 		t.Logf("both families: %v: %v to %v", dual, least, most)
-		second := cfg.Probes.TCP.Interval + cfg.Probes.TCP.Timeout
+		second := cfg.Probes.TCP.IntervalOnLoss + cfg.Probes.TCP.Timeout
 		if least < second || most > second+cfg.Probes.TCP.Interval+cycleInterval {
 			t.Errorf("noticed after %v to %v; want no sooner than the second loss, %v, and no later than the last second loss and a cycle", least, most, second)
 		}

@@ -30,27 +30,38 @@ const udpTrain = 2
 // one line here.
 // UDP is sent only with the cluster's key.
 func probeKinds(cfg *config.Config, keyed bool) []probeKind {
+	icmp, tcp, udp := cfg.Probes.ICMP, cfg.Probes.TCP, cfg.Probes.UDP
 	return []probeKind{
-		{probers.ICMP, cfg.Probes.ICMP.Enabled, cfg.Probes.ICMP.Interval, cfg.Probes.ICMP.Timeout, 0, cfg.Probes.ICMP.Size, 1, 1, false},
-		{probers.TCP, cfg.Probes.TCP.Enabled, cfg.Probes.TCP.Interval, cfg.Probes.TCP.Timeout, cfg.Probes.TCP.Port, 0, 1, 1, false},
-		{probers.UDP, cfg.Probes.UDP.Enabled && keyed, cfg.Probes.UDP.Interval, cfg.Probes.UDP.Timeout, cfg.Probes.UDP.Port, 0, cfg.Probes.UDP.Flows, udpTrain, true},
+		{probers.ICMP, icmp.Enabled, icmp.Interval, icmp.IntervalOnLoss, icmp.Timeout, 0, icmp.Size, 1, 1, false},
+		{probers.TCP, tcp.Enabled, tcp.Interval, tcp.IntervalOnLoss, tcp.Timeout, tcp.Port, 0, 1, 1, false},
+		{probers.UDP, udp.Enabled && keyed, udp.Interval, udp.IntervalOnLoss, udp.Timeout, udp.Port, 0, udp.Flows, udpTrain, true},
 	}
 }
 
 // probeKind is how one kind of probe is sent.
 type probeKind struct {
-	kind              probers.Kind
-	enabled           bool
-	interval, timeout time.Duration
-	port              uint16 // 0: the probe has none
-	size              int    // bytes, 0: the probe's own
-	flows             uint16 // that the probes of a target take turns in
-	train             int    // probes sent back to back
+	kind     probers.Kind
+	enabled  bool
+	interval time.Duration // while all is well
+	onLoss   time.Duration // otherwise, if it is shorter
+	timeout  time.Duration
+	port     uint16 // 0: the probe has none
+	size     int    // bytes, 0: the probe's own
+	flows    uint16 // that the probes of a target take turns in
+	train    int    // probes sent back to back
 
 	// From nodes to nodes and from pods to pods only. From one to the other
 	// ICMP and TCP tell the layers apart.
 	sameLayer bool
 }
+
+// turns returns in how many turns an interval is divided, one of which is enough
+// while all is well. No turn is shorter than the interval on loss, or ends before
+// the probe has.
+func (k probeKind) turns() int { return max(int(k.interval/max(k.onLoss, k.timeout+1)), 1) }
+
+// turn returns how long a turn is.
+func (k probeKind) turn() time.Duration { return k.interval / time.Duration(k.turns()) }
 
 // meshTarget is one thing that is to be probed.
 type meshTarget struct {
@@ -143,7 +154,8 @@ func rttZones(self string, nodes []*discovery.Node) func(*discovery.Node) string
 func (t meshTarget) scheduled(s schedule.Sink) schedule.Target {
 	return schedule.Target{
 		Key:      t.path.Probe + " " + t.path.Vantage + " " + t.path.Target,
-		Interval: t.probe.interval,
+		Interval: t.probe.turn(),
+		Spare:    t.probe.turns() - 1,
 		Flows:    t.probe.flows,
 		Train:    t.probe.train,
 		Probe: probers.Probe{
@@ -180,6 +192,9 @@ type sink struct {
 	keep      time.Duration // how long an outcome is valid
 }
 
+// Calm implements [schedule.Sink].
+func (s *sink) Calm() bool { return s.board.calm(s.peer, time.Now()) }
+
 // Sent implements [schedule.Sink].
 func (s *sink) Sent(delay time.Duration) {
 	s.target.Sent()
@@ -189,10 +204,13 @@ func (s *sink) Sent(delay time.Duration) {
 // Result implements [schedule.Sink].
 func (s *sink) Result(res probers.Result) {
 	reason := s.target.Record(res)
+	now := time.Now()
+	if res.Event == probers.Duplicate || res.Reordered != 0 {
+		s.board.trouble(s.peer, now)
+	}
 	if res.Event != probers.Done {
 		return
 	}
-	now := time.Now()
 	if reason == probers.Impaired {
 		s.vantage.probed(0, 1)
 	}

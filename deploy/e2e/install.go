@@ -13,7 +13,7 @@ import (
 const namespace = "podnet"
 
 // chartValues are what the cluster needs: its own image, and unless it is to be
-// as in production the slower probers every second, since the rules have the
+// as in production the probers every second, since the rules have the
 // windows of a lab.
 func (p Plan) chartValues() object {
 	values := object{"image": object{"repository": productImage, "tag": productTag, "pullPolicy": "Never"}}
@@ -21,6 +21,9 @@ func (p Plan) chartValues() object {
 		return values
 	}
 	values["config"] = object{"probes": object{
+		"icmp": object{"interval": "1s"},
+		"tcp":  object{"interval": "1s"},
+		"udp":  object{"interval": "1s"},
 		"path": object{"interval": "1s", "timeout": "800ms", "flows": 8},
 		"pmtu": object{"interval": "2s", "timeout": "200ms"},
 	}}

@@ -93,9 +93,12 @@ func (l *Lab) agentConfig(n NodePlan) object {
 		"node":      n.Name,
 		"discovery": object{"file": object{"path": l.path("nodes.yaml")}},
 		"responder": object{"key_file": l.path("key")},
-		// As the rules, so the slower probers: a page within seconds needs
-		// them every second.
+		// As the rules, so the probers: a page within seconds needs them every
+		// second.
 		"probes": object{
+			"icmp": object{"interval": "1s"},
+			"tcp":  object{"interval": "1s"},
+			"udp":  object{"interval": "1s"},
 			"path": object{"interval": "1s", "timeout": "800ms", "flows": 8},
 			"pmtu": object{"interval": "2s", "timeout": "200ms"},
 		},

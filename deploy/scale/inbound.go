@@ -26,7 +26,7 @@ func probeNode(ctx context.Context, key []byte, families []bool) error {
 		for _, v6 := range families {
 			for _, p := range probesOfPeer(cfg, v6) {
 				p.Tag = uint64(pacer.Len())
-				pacer.Add(p, fmt.Sprintf("%d %v", peer, p), time.Second, time.Now())
+				pacer.Add(p, fmt.Sprintf("%d %v", peer, p), cfg.Probes.ICMP.Interval, time.Now())
 			}
 		}
 	}
@@ -42,6 +42,9 @@ func probeNode(ctx context.Context, key []byte, families []bool) error {
 					break
 				}
 				engine.Send(p)
+				if p.Kind == probers.UDP {
+					engine.Send(p) // agents send two at once
+				}
 			}
 			results = engine.Poll(pacer.Next(time.Now(), time.Second), results[:0])
 		}
@@ -49,10 +52,9 @@ func probeNode(ctx context.Context, key []byte, families []bool) error {
 	return nil
 }
 
-// probesOfPeer returns what a peer sends in a second: to the node's agent from
-// the peer's node and from its pod, to the node's endpoint likewise; UDP only
-// within a layer, and one packet of the two that agents send at once, which wake
-// the responder up once.
+// probesOfPeer returns what a peer sends in each interval: to the node's agent
+// from the peer's node and from its pod, to the node's endpoint likewise; UDP only
+// within a layer.
 func probesOfPeer(cfg *config.Config, v6 bool) []probers.Probe {
 	var all []probers.Probe
 	for _, service := range []string{agentsService, endpointService} {

@@ -68,26 +68,31 @@ type Probes struct {
 type ICMPProbe struct {
 	Enabled  bool          `yaml:"enabled"`
 	Interval time.Duration `yaml:"interval"` // from one probe of a target to its next
-	Timeout  time.Duration `yaml:"timeout"`  // a reply after this is late
-	Size     int           `yaml:"size"`     // of the IP packet in bytes, headers included
+	// IntervalOnLoss is that of a peer with which something is wrong, if it is
+	// shorter: no target is ever probed more often.
+	IntervalOnLoss time.Duration `yaml:"interval_on_loss"`
+	Timeout        time.Duration `yaml:"timeout"` // a reply after this is late
+	Size           int           `yaml:"size"`    // of the IP packet in bytes, headers included
 }
 
 // TCPProbe is a handshake with a responder.
 type TCPProbe struct {
-	Enabled  bool          `yaml:"enabled"`
-	Interval time.Duration `yaml:"interval"`
-	Timeout  time.Duration `yaml:"timeout"`
-	Port     uint16        `yaml:"port"` // of the peers' responders
+	Enabled        bool          `yaml:"enabled"`
+	Interval       time.Duration `yaml:"interval"`
+	IntervalOnLoss time.Duration `yaml:"interval_on_loss"`
+	Timeout        time.Duration `yaml:"timeout"`
+	Port           uint16        `yaml:"port"` // of the peers' responders
 }
 
 // UDPProbe is a keyed packet that a responder echoes. It needs the cluster's
 // key, see Responder.KeyFile.
 type UDPProbe struct {
-	Enabled  bool          `yaml:"enabled"`
-	Interval time.Duration `yaml:"interval"`
-	Timeout  time.Duration `yaml:"timeout"`
-	Port     uint16        `yaml:"port"`  // of the peers' responders
-	Flows    uint16        `yaml:"flows"` // source ports that the probes of a target take turns in, 1 to 16
+	Enabled        bool          `yaml:"enabled"`
+	Interval       time.Duration `yaml:"interval"`
+	IntervalOnLoss time.Duration `yaml:"interval_on_loss"`
+	Timeout        time.Duration `yaml:"timeout"`
+	Port           uint16        `yaml:"port"`  // of the peers' responders
+	Flows          uint16        `yaml:"flows"` // source ports that the probes of a target take turns in, 1 to 16
 }
 
 // PathProbe is a measurement of every hop on the way to a peer.
@@ -154,9 +159,9 @@ func Default() *Config {
 		Node: nodeName(),
 		Mesh: Mesh{FullMeshLimit: 17, Peers: 16, Visit: 5 * time.Second},
 		Probes: Probes{
-			ICMP: ICMPProbe{Enabled: true, Interval: time.Second, Timeout: 800 * time.Millisecond, Size: 64},
-			TCP:  TCPProbe{Enabled: true, Interval: time.Second, Timeout: 800 * time.Millisecond, Port: 9798},
-			UDP:  UDPProbe{Enabled: true, Interval: time.Second, Timeout: 800 * time.Millisecond, Port: 9798, Flows: 16},
+			ICMP: ICMPProbe{Enabled: true, Interval: 2 * time.Second, IntervalOnLoss: time.Second, Timeout: 800 * time.Millisecond, Size: 64},
+			TCP:  TCPProbe{Enabled: true, Interval: 2 * time.Second, IntervalOnLoss: time.Second, Timeout: 800 * time.Millisecond, Port: 9798},
+			UDP:  UDPProbe{Enabled: true, Interval: 2 * time.Second, IntervalOnLoss: time.Second, Timeout: 800 * time.Millisecond, Port: 9798, Flows: 16},
 			Path: PathProbe{Enabled: true, Interval: 10 * time.Second, IntervalOnLoss: time.Second, Timeout: 2 * time.Second, Protocol: "udp", Flows: 4, MaxTTL: 16, Peers: 8},
 			PMTU: PMTUProbe{Enabled: true, Interval: 15 * time.Second, Timeout: 500 * time.Millisecond, Peers: 8},
 		},

@@ -62,6 +62,9 @@ func (c *Config) check(reject func(path, text string)) {
 		reject("probes.path.protocol", fmt.Sprintf("unknown protocol %q; allowed: udp, tcp, icmp", p))
 	}
 	checkPace(reject, "probes.path", c.Probes.Path.Interval, c.Probes.Path.Timeout)
+	checkInterval(reject, "probes.icmp.interval_on_loss", c.Probes.ICMP.IntervalOnLoss)
+	checkInterval(reject, "probes.tcp.interval_on_loss", c.Probes.TCP.IntervalOnLoss)
+	checkInterval(reject, "probes.udp.interval_on_loss", c.Probes.UDP.IntervalOnLoss)
 	checkInterval(reject, "probes.path.interval_on_loss", c.Probes.Path.IntervalOnLoss)
 	checkPace(reject, "probes.pmtu", c.Probes.PMTU.Interval, c.Probes.PMTU.Timeout)
 	checkPace(reject, "probes.tcp", c.Probes.TCP.Interval, c.Probes.TCP.Timeout)

@@ -18,7 +18,8 @@ const idle = time.Minute
 // Target is one probe, to be repeated.
 type Target struct {
 	Key      string        // identity: an equal key with equal fields is the same target, and is left alone
-	Interval time.Duration // from one probe to the next
+	Interval time.Duration // from one turn to the next, in each of which it is probed
+	Spare    int           // turns after each one that are left out as long as the Sink is calm
 	Probe    probers.Probe // what to send; its Tag and Flow are the loop's
 	Flows    uint16        // how many flows the probes take turns in; 0 is one
 	Train    int           // probes sent back to back each time, in one flow; 0 is one
@@ -27,6 +28,19 @@ type Target struct {
 	// Course makes the probes instead, for a measurement that takes several
 	// different ones. It is part of the comparison: another course begins anew.
 	Course Course
+}
+
+// Spares reports whether the turn that is due then is one of those that are left
+// out while all is calm, if the turns are counted from epoch. Which of them are
+// taken follows from the target's key alone, so that half of the targets that
+// leave out every second turn have theirs when the others rest.
+func (t Target) Spares(epoch, due time.Time) bool {
+	if t.Spare <= 0 {
+		return false
+	}
+	turns := time.Duration(t.Spare + 1)
+	own := Offset(t.Key, turns*t.Interval) / t.Interval
+	return due.Sub(epoch)/t.Interval%turns != own
 }
 
 // Course is a measurement that decides from turn to turn what to send.
@@ -39,12 +53,15 @@ type Course interface {
 // same reports whether two targets are probed alike.
 func (t Target) same(o Target) bool {
 	t.Probe.Tag, t.Probe.Flow, o.Probe.Tag, o.Probe.Flow = 0, 0, 0, 0
-	return t.Course == o.Course && t.Interval == o.Interval && t.Flows == o.Flows && t.Train == o.Train && t.Probe == o.Probe
+	return t.Course == o.Course && t.Interval == o.Interval && t.Spare == o.Spare && t.Flows == o.Flows && t.Train == o.Train && t.Probe == o.Probe
 }
 
 // Sink is told what happens to one target's probes. It is called from the
 // loop's goroutine and must not block.
 type Sink interface {
+	// Calm reports whether spare turns are to be left out. It is asked at each of
+	// them.
+	Calm() bool
 	// Sent says that a probe was sent, and how much later than the moment at
 	// which the probes of its batch are sent.
 	Sent(delay time.Duration)
@@ -146,6 +163,7 @@ func (l *Loop) take() (targets map[string]Target, changed bool) {
 type round struct {
 	engine Engine
 	batch  time.Duration
+	epoch  time.Time // of the pacer
 	pacer  *Pacer[uint64]
 	byKey  map[string]uint64 // Target.Key → tag
 	byTag  map[uint64]*running
@@ -167,6 +185,7 @@ const ownBits = 32
 func newRound(engine Engine, epoch time.Time) *round {
 	return &round{
 		engine: engine,
+		epoch:  epoch,
 		pacer:  NewPacer[uint64](epoch),
 		byKey:  make(map[string]uint64),
 		byTag:  make(map[uint64]*running),
@@ -197,9 +216,13 @@ func (r *round) send(now time.Time) {
 		if !ok {
 			return
 		}
-		for _, p := range r.turn(tag, r.byTag[tag]) {
+		t := r.byTag[tag]
+		if t.Spares(r.epoch, due) && t.Sink.Calm() {
+			continue
+		}
+		for _, p := range r.turn(tag, t) {
 			r.engine.Send(p)
-			r.byTag[tag].Sink.Sent(max(now.Sub(due)-r.batch, 0))
+			t.Sink.Sent(max(now.Sub(due)-r.batch, 0))
 		}
 	}
 }

@@ -3,6 +3,7 @@ package schedule
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/netip"
 	"slices"
@@ -69,6 +70,13 @@ type tally struct {
 	sent, results int
 	delay         time.Duration // of the last probe
 	flows         []uint64      // of the results
+	calm          bool
+}
+
+func (c *tally) Calm() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.calm
 }
 
 func (c *tally) Sent(delay time.Duration) {
@@ -197,6 +205,49 @@ func TestLoopLeavesUnchangedTargetsAlone(t *testing.T) {
 		}
 		if sent, _ := replacement.counts(); sent != 3 {
 			t.Errorf("the new sink was told of %d probes; want 3", sent)
+		}
+	})
+}
+
+func TestLoopLeavesOutSpareTurnsWhileAllIsCalm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, e := newTestLoop(), newEcho()
+		sinks := make([]*tally, 100)
+		var targets []Target
+		for i := range sinks {
+			sinks[i] = &tally{calm: true}
+			targets = append(targets, Target{Key: fmt.Sprint("target ", i), Interval: time.Second, Spare: 2, Sink: sinks[i]})
+		}
+		l.Set(targets)
+		start(t, l, e)
+		var before int
+		for range 3 { // one turn of all
+			time.Sleep(time.Second)
+			synctest.Wait()
+			now := 0
+			for _, s := range sinks {
+				sent, _ := s.counts()
+				now += sent
+			}
+			if sent := now - before; sent < 20 || sent > 46 {
+				t.Errorf("%d of 100 targets were probed in a turn; want about a third in each", sent)
+			}
+			before = now
+		}
+		restless := sinks[7]
+		restless.mu.Lock()
+		restless.calm = false
+		restless.mu.Unlock()
+		time.Sleep(6 * time.Second)
+		synctest.Wait()
+		for i, s := range sinks {
+			sent, results := s.counts()
+			if want := 3; s != restless && (sent != want || results != want) {
+				t.Errorf("target %d: sent %d, results %d in nine turns; want %d of each", i, sent, results, want)
+			}
+		}
+		if sent, _ := restless.counts(); sent != 1+6 {
+			t.Errorf("sent %d of the target that was calm for three turns and then not for six; want 7", sent)
 		}
 	})
 }

@@ -71,6 +71,7 @@ type answers struct {
 	enough      func()
 }
 
+func (a *answers) Calm() bool         { return true }
 func (a *answers) Sent(time.Duration) {}
 
 func (a *answers) Result(r probers.Result) {

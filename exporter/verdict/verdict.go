@@ -68,6 +68,10 @@ const (
 	Unknown         // the prober cannot tell: it was impaired, or could not send for reasons of its own
 )
 
+// Failed reports whether the way, or the port at its end, did not do what it
+// should.
+func (o Outcome) Failed() bool { return o == Lapse || o == Loss || o == Refusal }
+
 // OutcomeOf returns what a probe's failure reason, or success, says about the
 // way to the target, given the outcome of the probe before it.
 //
@@ -206,7 +210,7 @@ func uncertain(all []Way) bool {
 	for _, w := range all {
 		for _, o := range w.all() {
 			answered = answered || o == Answer
-			failed = failed || o == Lapse || o == Loss || o == Refusal
+			failed = failed || o.Failed()
 			unknown = unknown || o == Unknown
 		}
 	}

@@ -118,7 +118,7 @@ The agent's configuration file: the values, with what the chart knows better.
 {{- fail (printf "ports.metrics and ports.probe are both %d: the agent needs two ports of the node" (int .Values.ports.probe)) -}}
 {{- end -}}
 {{- $defaults := dict
-  "icmp" (list "1s" "800ms") "tcp" (list "1s" "800ms") "udp" (list "1s" "800ms")
+  "icmp" (list "2s" "800ms") "tcp" (list "2s" "800ms") "udp" (list "2s" "800ms")
   "path" (list "10s" "2s") "pmtu" (list "15s" "500ms") -}}
 {{- range $probe, $default := $defaults -}}
 {{- $values := get $.Values.config.probes $probe | default dict -}}
@@ -132,10 +132,12 @@ The agent's configuration file: the values, with what the chart knows better.
 {{- fail (printf "config.probes.%s.timeout is %s, not shorter than the interval of %s: probes of one target would overlap" $probe $timeout $interval) -}}
 {{- end -}}
 {{- end -}}
-{{- with (get $.Values.config.probes "path" | default dict).interval_on_loss -}}
+{{- range $probe, $values := $.Values.config.probes -}}
+{{- with $values.interval_on_loss -}}
 {{- $milliseconds := include "podnet.milliseconds" . | float64 -}}
 {{- if or (lt $milliseconds 10.0) (gt $milliseconds 600000.0) -}}
-{{- fail (printf "config.probes.path.interval_on_loss is %s: allowed are 10ms to 10m" .) -}}
+{{- fail (printf "config.probes.%s.interval_on_loss is %s: allowed are 10ms to 10m" $probe .) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- if and .Values.podMonitor.basicAuth (not .Values.web.existingSecret) -}}
