@@ -1,17 +1,12 @@
 package discovery
 
 import (
-	"fmt"
-	"math/rand/v2"
 	"net/netip"
-	"runtime"
-	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 )
 
@@ -51,96 +46,6 @@ func TestEndpointsThatAreNoPodsOfNodesAreLeftOut(t *testing.T) {
 	}
 }
 
-// TestChangesOfSlicesMakeTheSameMeshAsTheSlices changes slices at random, as a
-// controller does that moves pods between them, and compares the index with a
-// new one.
-func TestChangesOfSlicesMakeTheSameMeshAsTheSlices(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	x := newIndex("podnet-agent")
-	present := map[string]*discoveryv1.EndpointSlice{}
-	now := time.Unix(1_800_000_000, 0)
-	for step := range 600 {
-		now = now.Add(forget + time.Second) // so that the past has no say
-		name := fmt.Sprintf("s%d", rng.IntN(6))
-		if old, there := present[name]; there && rng.IntN(10) == 0 {
-			gone := sliceOf(old.Labels[discoveryv1.LabelServiceName], old.AddressType) // not the version that was put
-			gone.Name = name
-			delete(present, name)
-			x.drop(received(t, gone).Name)
-		} else {
-			s := randomSlice(rng, name)
-			present[name] = s
-			x.put(received(t, s))
-		}
-		x.judge(now)
-		x.judge(now.Add(forget))
-		fresh := newIndex("podnet-agent")
-		for _, s := range present {
-			fresh.put(received(t, s))
-		}
-		compareRecords(t, step, x, fresh)
-	}
-}
-
-func randomSlice(rng *rand.Rand, name string) *discoveryv1.EndpointSlice {
-	number := name[1] - '0'
-	s := sliceOf([]string{"podnet-agent", "podnet-endpoint"}[number%2], []discoveryv1.AddressType{"IPv4", "IPv6"}[number/2%2])
-	s.Name = name
-	for node := range 8 {
-		if rng.IntN(2) == 0 {
-			continue
-		}
-		e := endpointOf(s.Labels[discoveryv1.LabelServiceName], s.AddressType, fmt.Sprintf("n%d", node))
-		ready := rng.IntN(3) > 0
-		e.Conditions.Ready = &ready
-		s.Endpoints = append(s.Endpoints, e)
-	}
-	rng.Shuffle(len(s.Endpoints), func(i, j int) { s.Endpoints[i], s.Endpoints[j] = s.Endpoints[j], s.Endpoints[i] })
-	return s
-}
-
-// compareRecords compares what two indexes have of every node.
-func compareRecords(t *testing.T, step int, got, want *index) {
-	t.Helper()
-	if diff := cmp.Diff(nonzero(want.seen), nonzero(got.seen)); diff != "" {
-		t.Fatalf("step %d: endpoints by Service (-want +got):\n%s", step, diff)
-	}
-	text := func(x *index, name string) []string {
-		var all []string
-		if e := x.nodes[name]; e != nil {
-			for _, r := range e.records {
-				if x.sources[r.in.name] != r.in || r.version != r.in.version {
-					t.Fatalf("step %d: node %s holds an old version of slice %s", step, name, r.in.name)
-				}
-				all = append(all, fmt.Sprintf("%s %v %s %t %t", r.in.name, r.pod, r.addr, r.ready, r.terminating))
-			}
-		}
-		slices.Sort(all)
-		return all
-	}
-	for node := range 8 {
-		name := fmt.Sprintf("n%d", node)
-		if diff := cmp.Diff(text(want, name), text(got, name)); diff != "" {
-			t.Fatalf("step %d: node %s (-want +got):\n%s", step, name, diff)
-		}
-	}
-	for name, e := range got.nodes {
-		if len(e.records) == 0 && !e.there {
-			t.Fatalf("step %d: node %s is kept without a reason", step, name)
-		}
-	}
-}
-
-func nonzero(counts map[string]int) map[string]int {
-	some := map[string]int{}
-	for k, n := range counts {
-		if n != 0 {
-			some[k] = n
-		}
-	}
-	return some
-}
-
 func TestANodeThatVanishesIsKeptForAMinute(t *testing.T) {
 	x := newIndex("podnet-agent")
 	now := time.Unix(1_800_000_000, 0)
@@ -172,84 +77,87 @@ func TestANodeThatVanishesIsKeptForAMinute(t *testing.T) {
 	}
 }
 
-// large returns the slices of a dual-stack cluster as a controller makes them:
-// 100 endpoints each.
-func large(nodes int) (all []*discoveryv1.EndpointSlice) {
-	for _, service := range []string{"podnet-agent", "podnet-endpoint"} {
-		for _, family := range []discoveryv1.AddressType{"IPv4", "IPv6"} {
-			for first := 0; first < nodes; first += 100 {
-				s := sliceOf(service, family)
-				s.Name += fmt.Sprintf("-%d", first)
-				for n := first; n < min(first+100, nodes); n++ {
-					s.Endpoints = append(s.Endpoints, endpointOf(service, family, fmt.Sprintf("n%04d", n)))
-				}
-				all = append(all, s)
-			}
+// A version that says the same again changes nothing, whatever its order, and
+// leaves every node what it was.
+func TestTheSameAgainIsNoChange(t *testing.T) {
+	x := newIndex("podnet-agent")
+	s := fullSlice()
+	x.put(received(t, s))
+	x.judge(now2027)
+	before := x.list()
+	s.ResourceVersion = "4712"
+	s.Endpoints[0], s.Endpoints[2] = s.Endpoints[2], s.Endpoints[0]
+	x.put(received(t, s))
+	if len(x.dirty) != 0 || x.judge(now2027) {
+		t.Error("the same endpoints in another order are a change")
+	}
+	s.Endpoints[0].Addresses = []string{"fd00::1234"}
+	x.put(received(t, s))
+	if !x.judge(now2027) {
+		t.Error("another address is no change")
+	}
+	changed := 0
+	for was, is := range Changes(before, x.list()) {
+		changed++
+		if was == nil || is == nil || was.Name != "n3" || is.Addresses[0] != netip.MustParseAddr("fd00::1234") {
+			t.Errorf("%+v became %+v", was, is)
 		}
 	}
-	return all
-}
-
-// heap returns the bytes that live.
-func heap() uint64 {
-	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
-}
-
-func TestWhatIsKeptOfALargeMeshIsSmall(t *testing.T) {
-	if testing.Short() {
-		t.Skip("collects garbage several times")
+	if changed != 1 {
+		t.Errorf("%d nodes changed; want 1", changed)
 	}
-	before := heap()
+}
+
+func TestAServiceIsKnownByASliceWithoutEndpoints(t *testing.T) {
 	x := newIndex("podnet-agent")
-	for _, s := range large(5000) {
+	x.put(received(t, sliceOf("podnet-agent", discoveryv1.AddressTypeIPv4)))
+	if n, known := x.seen["podnet-agent"]; n != 0 || !known {
+		t.Errorf("%d endpoints, known %t; want 0, true", n, known)
+	}
+}
+
+func TestWhatAnEndpointSaysAnewIsAChange(t *testing.T) {
+	yes, no, zone := true, false, "z9"
+	addr := addressOf("podnet-agent", discoveryv1.AddressTypeIPv4, "n1")
+	base := Node{Name: "n1", Zone: "z1", State: Ready, Addresses: []netip.Addr{addr}}
+	draining, moved := base, base
+	draining.State, moved.Zone = Draining, zone
+	for name, tt := range map[string]struct {
+		change func(*discoveryv1.Endpoint)
+		want   Node
+	}{
+		"terminating":                          {func(e *discoveryv1.Endpoint) { e.Conditions.Terminating = &yes }, draining},
+		"in another zone":                      {func(e *discoveryv1.Endpoint) { e.Zone = &zone }, moved},
+		"not ready, which is up to the probes": {func(e *discoveryv1.Endpoint) { e.Conditions.Ready = &no }, base},
+	} {
+		x := newIndex("podnet-agent")
+		s := sliceOf("podnet-agent", discoveryv1.AddressTypeIPv4, "n1")
 		x.put(received(t, s))
+		x.judge(now2027)
+		tt.change(&s.Endpoints[0])
+		x.put(received(t, s))
+		if len(x.dirty) != 1 {
+			t.Errorf("%s: %d nodes are judged again; want 1", name, len(x.dirty))
+		}
+		x.judge(now2027)
+		if diff := cmp.Diff([]*Node{&tt.want}, x.list(), cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+			t.Errorf("%s: list() (-want +got):\n%s", name, diff)
+		}
 	}
-	x.judge(time.Now())
-	list := x.list()
-	kept := heap() - before
-	t.Logf("%d nodes with two families: %.1f MB, %d bytes per node", len(list), float64(kept)/1e6, kept/uint64(len(list)))
-	if len(list) != 5000 || kept > 10e6 {
-		t.Errorf("%d nodes take %d bytes; want 5000 in at most 10 MB", len(list), kept)
-	}
-	runtime.KeepAlive(x)
 }
 
-// BenchmarkSnapshot measures what a change of one endpoint costs at 5,000
-// nodes, from the packet to the snapshot.
-func BenchmarkSnapshot(b *testing.B) {
+// While a controller moves a pod to another slice, it is in both.
+func TestTheNewerOfTwoAddressesOfAPodCounts(t *testing.T) {
 	x := newIndex("podnet-agent")
-	all := large(5000)
-	for _, s := range all {
-		x.put(received(b, s))
-	}
-	x.judge(time.Now())
-	var versions [2][]byte
-	for i := range versions {
-		ready := i == 0
-		all[0].Endpoints[50].Conditions.Ready = &ready
-		all[0].Endpoints[50].TargetRef = &corev1.ObjectReference{Kind: "Pod", UID: "other", Name: fmt.Sprint(i)}
-		data, err := all[0].Marshal()
-		if err != nil {
-			b.Fatal(err)
-		}
-		versions[i] = data
-	}
-	o := own{pods: map[string]*ownPod{}}
-	b.ReportAllocs()
-	b.SetBytes(int64(len(versions[0])))
-	for i := 0; b.Loop(); i++ {
-		var came slice
-		if err := came.Unmarshal(versions[i%2]); err != nil {
-			b.Fatal(err)
-		}
-		x.put(&came)
-		x.judge(time.Now())
-		if nodes := o.in(x.list(), KubernetesOptions{Node: "n0001"}); len(nodes) != 5000 {
-			b.Fatalf("%d nodes", len(nodes))
-		}
+	old := sliceOf("podnet-agent", discoveryv1.AddressTypeIPv4, "n1")
+	x.put(received(t, old))
+	s := old.DeepCopy()
+	s.Name, s.Endpoints[0].Addresses = "other", []string{"10.20.9.9"}
+	x.put(received(t, s))
+	old.Endpoints = append(old.Endpoints, endpointOf("podnet-agent", discoveryv1.AddressTypeIPv4, "n2"))
+	x.put(received(t, old)) // says nothing new of n1
+	x.judge(now2027)
+	if got := x.list()[0].Addresses; len(got) != 1 || got[0] != netip.MustParseAddr("10.20.9.9") {
+		t.Errorf("n1 has %v", got)
 	}
 }

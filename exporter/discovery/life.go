@@ -12,24 +12,32 @@ import (
 // counters go on.
 const forget = time.Minute
 
+// podID is a pod as the slices name it.
+type podID struct{ namespace, name, uid string }
+
 // member is one pod of a Service on a node, as the Service's EndpointSlices
 // have it at one moment.
 type member struct {
-	namespace, name, uid string
-	addrs                [2]netip.Addr // IPv4, IPv6; invalid if there is none
-	ready                bool          // and not terminating
-	terminating          bool
+	pod         *podID
+	addrs       [2]netip.Addr // IPv4, IPv6; invalid if there is none
+	ready       bool          // and not terminating
+	terminating bool
 }
 
-// addresses returns the pod's addresses, IPv4 first.
-func (m member) addresses() []netip.Addr {
-	var addrs []netip.Addr
+// addresses returns the pod's addresses, IPv4 first: the list before if it has
+// the same, so that the new one need not live.
+func (m member) addresses(before []netip.Addr) []netip.Addr {
+	var both [2]netip.Addr
+	now := both[:0]
 	for _, a := range m.addrs {
 		if a.IsValid() {
-			addrs = append(addrs, a)
+			now = append(now, a)
 		}
 	}
-	return addrs
+	if slices.Equal(before, now) {
+		return before
+	}
+	return append([]netip.Addr(nil), now...)
 }
 
 // phase is where a pod is in its life.
@@ -50,15 +58,16 @@ const (
 // endpoint, over its life and that of its successors. The zero value is a side
 // that no pod has had.
 type side struct {
-	pod   member // the one that counts; its last state if it is gone
-	phase phase
-	since time.Time // when the phase began
+	pod       *podID       // the one that counts, also if it is gone; nil: none
+	addresses []netip.Addr // of the pod, the last ones if it is gone; not changed
+	phase     phase
+	since     time.Duration // when the phase began
 }
 
 // next returns what becomes of the side when the slices have these pods for it
-// at now, in any order.
-func (s side) next(seen []member, now time.Time) side {
-	known := slices.IndexFunc(seen, func(m member) bool { return m.uid == s.pod.uid })
+// at now, in any order. Times are since a common beginning.
+func (s side) next(seen []member, now time.Duration) side {
+	known := slices.IndexFunc(seen, func(m member) bool { return s.pod != nil && m.pod.uid == s.pod.uid })
 	lived := s.phase == up || s.phase == ending || s.phase == gone
 	switch {
 	case slices.ContainsFunc(seen, member.isReady):
@@ -71,7 +80,7 @@ func (s side) next(seen []member, now time.Time) side {
 	case known >= 0 && lived:
 		return s.become(up, seen[known], now)
 	case lived && !s.overdue(now):
-		return s.become(gone, s.pod, now)
+		return s.enter(gone, now)
 	}
 	if i := first(seen, func(m member) bool { return !m.terminating }); i >= 0 {
 		return s.become(starting, seen[i], now)
@@ -90,25 +99,30 @@ func (m member) isReady() bool { return m.ready }
 func first(seen []member, wanted func(member) bool) int {
 	best := -1
 	for i, m := range seen {
-		if wanted(m) && (best < 0 || cmp.Less(m.uid, seen[best].uid)) {
+		if wanted(m) && (best < 0 || cmp.Less(m.pod.uid, seen[best].pod.uid)) {
 			best = i
 		}
 	}
 	return best
 }
 
-func (s side) become(p phase, pod member, now time.Time) side {
+func (s side) become(p phase, m member, now time.Duration) side {
+	s.pod, s.addresses = m.pod, m.addresses(s.addresses)
+	return s.enter(p, now)
+}
+
+func (s side) enter(p phase, now time.Duration) side {
 	if p != s.phase {
 		s.since = now
 	}
-	s.phase, s.pod = p, pod
+	s.phase = p
 	return s
 }
 
 // overdue reports whether the side's pod has been gone for long enough to be
 // forgotten.
-func (s side) overdue(now time.Time) bool {
-	return s.phase == gone && now.Sub(s.since) >= forget
+func (s side) overdue(now time.Duration) bool {
+	return s.phase == gone && now-s.since >= forget
 }
 
 // nodeState returns the state of a node with these two pods; it is false if

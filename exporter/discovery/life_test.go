@@ -12,7 +12,7 @@ import (
 func pods(words ...string) []member {
 	var all []member
 	for _, w := range words {
-		m := member{uid: string(w[0] | 0x20), ready: w[0] < 'a' && len(w) == 1, terminating: len(w) > 1}
+		m := member{pod: &podID{uid: string(w[0] | 0x20)}, ready: w[0] < 'a' && len(w) == 1, terminating: len(w) > 1}
 		m.addrs[0] = netip.AddrFrom4([4]byte{10, 0, 0, w[0] | 0x20})
 		all = append(all, m)
 	}
@@ -107,15 +107,19 @@ func TestLifeOfAPod(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var s side
-			now := time.Unix(1_800_000_000, 0)
+			var now time.Duration
 			for i, step := range tt.steps {
-				now = now.Add(step.after)
+				now += step.after
 				s = s.next(step.seen, now)
-				if s.phase != step.want || s.pod.uid != step.uid {
-					t.Fatalf("step %d: phase %d of pod %q; want %d of %q", i, s.phase, s.pod.uid, step.want, step.uid)
+				uid := ""
+				if s.pod != nil {
+					uid = s.pod.uid
 				}
-				if s.pod.uid != "" && len(s.pod.addresses()) != 1 {
-					t.Fatalf("step %d: addresses %v", i, s.pod.addresses())
+				if s.phase != step.want || uid != step.uid {
+					t.Fatalf("step %d: phase %d of pod %q; want %d of %q", i, s.phase, uid, step.want, step.uid)
+				}
+				if (s.pod != nil) != (len(s.addresses) == 1) {
+					t.Fatalf("step %d: addresses %v", i, s.addresses)
 				}
 			}
 		})
