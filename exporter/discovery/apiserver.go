@@ -56,15 +56,12 @@ func newAPIServer(kubeconfig, userAgent string, health *health) (*apiServer, err
 	if err != nil {
 		return nil, fmt.Errorf("discovery: API server: %w", err)
 	}
-	codecs := serializer.NewCodecFactory(newScheme())
-	group := func(path string, version schema.GroupVersion) (rest.Interface, error) {
-		return groupClient(*config, client, codecs, path, version)
-	}
-	core, err := group("/api", corev1.SchemeGroupVersion)
+	codecs := serializer.NewCodecFactory(newScheme()).WithoutConversion()
+	core, err := groupClient(*config, client, codecs, "/api", corev1.SchemeGroupVersion)
 	if err != nil {
 		return nil, err
 	}
-	slices, err := group("/apis", discoveryv1.SchemeGroupVersion)
+	slices, err := groupClient(*config, client, sliceSerializer{codecs}, "/apis", discoveryv1.SchemeGroupVersion)
 	if err != nil {
 		return nil, err
 	}
@@ -86,9 +83,9 @@ func restConfig(kubeconfig string) (*rest.Config, error) {
 	return config, nil
 }
 
-func groupClient(config rest.Config, client *http.Client, codecs serializer.CodecFactory, path string, version schema.GroupVersion) (rest.Interface, error) {
+func groupClient(config rest.Config, client *http.Client, codecs runtime.NegotiatedSerializer, path string, version schema.GroupVersion) (rest.Interface, error) {
 	config.APIPath, config.GroupVersion = path, &version
-	config.NegotiatedSerializer = codecs.WithoutConversion()
+	config.NegotiatedSerializer = codecs
 	c, err := rest.RESTClientForConfigAndClient(&config, client)
 	if err != nil {
 		return nil, fmt.Errorf("discovery: API server: %w", err)

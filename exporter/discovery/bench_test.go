@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	goruntime "runtime"
@@ -9,7 +10,11 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
 	"k8s.io/apimachinery/pkg/types"
+	apiwatch "k8s.io/apimachinery/pkg/watch"
 )
 
 // largeMesh is the size of the mesh that is measured.
@@ -138,4 +143,65 @@ func twoVersions(b *testing.B, s *discoveryv1.EndpointSlice) (versions [2][]byte
 		versions[i] = data
 	}
 	return versions
+}
+
+// BenchmarkWatchEvent measures what client-go and the index make of an event
+// of the watch in which one endpoint of a slice is another than before.
+func BenchmarkWatchEvent(b *testing.B) {
+	all := large(largeMesh)
+	x := largeIndex(b, all)
+	var body repeated
+	for _, version := range twoVersions(b, all[0]) {
+		body.frames = append(body.frames, frame(b, apiwatch.Modified, envelope(b, sliceKind, version)))
+	}
+	decoder := watchOf(b, &body)
+	b.ReportAllocs()
+	b.SetBytes(int64(len(body.frames[0])))
+	for b.Loop() {
+		_, came, err := decoder.Decode()
+		if err != nil {
+			b.Fatal(err)
+		}
+		x.put(came.(*slice))
+	}
+}
+
+// frame returns an event of the watch as the API server sends it.
+func frame(t testing.TB, kind apiwatch.EventType, object []byte) []byte {
+	t.Helper()
+	event := metav1.WatchEvent{Type: string(kind), Object: runtime.RawExtension{Raw: object}}
+	data, err := event.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(binary.BigEndian.AppendUint32(nil, uint32(len(data))), data...)
+}
+
+// envelope returns an object of the discovery group in its envelope.
+func envelope(t testing.TB, kind string, wire []byte) []byte {
+	t.Helper()
+	data, err := runtime.Encode(protobuf.NewSerializer(nil, nil), &runtime.Unknown{
+		TypeMeta: runtime.TypeMeta{APIVersion: discoveryv1.SchemeGroupVersion.String(), Kind: kind}, Raw: wire,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// repeated is a stream of the same frames, over and over.
+type repeated struct {
+	frames [][]byte
+	rest   []byte // of the present one
+	next   int
+}
+
+func (r *repeated) Read(to []byte) (int, error) {
+	if len(r.rest) == 0 {
+		r.rest = r.frames[r.next%len(r.frames)]
+		r.next++
+	}
+	n := copy(to, r.rest)
+	r.rest = r.rest[n:]
+	return n, nil
 }

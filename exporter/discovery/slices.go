@@ -12,6 +12,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
+// sliceKind is what the API calls a slice.
+const sliceKind = "EndpointSlice"
+
 // slice is an EndpointSlice as it is read from the API server, in the place of
 // [discoveryv1.EndpointSlice].
 type slice struct {
@@ -20,15 +23,18 @@ type slice struct {
 
 	service   string
 	family    uint8  // 0 IPv4, 1 IPv6
-	endpoints []byte // as they came, each a field of its own; nil once the index has taken them
+	endpoints []byte // as they came, each a field, and maybe others between; nil once the index has taken them
 }
 
 // Reset makes the slice empty, for Unmarshal.
 func (s *slice) Reset() { *s = slice{} }
 
-// Unmarshal reads the protobuf form. What it keeps of data is a copy.
+// Unmarshal reads the protobuf form. The endpoints are a part of data, which
+// must not change before the index has taken them, and is kept in memory until
+// then; the rest is copied, since the informer keeps it.
 func (s *slice) Unmarshal(data []byte) error {
 	var kind, endpoints []byte
+	behind := 0 // bytes behind the last endpoint
 	for len(data) > 0 {
 		f, rest, err := nextField(data)
 		if err != nil {
@@ -46,14 +52,15 @@ func (s *slice) Unmarshal(data []byte) error {
 			}
 		case sliceEndpoints:
 			if endpoints == nil {
-				endpoints = make([]byte, 0, len(data))
+				endpoints = data
 			}
-			endpoints = append(endpoints, data[:len(data)-len(rest)]...)
+			behind = len(rest)
 		case sliceAddressType:
 			kind = f.bytes
 		}
 		data = rest
 	}
+	endpoints = endpoints[:len(endpoints)-behind]
 	switch discoveryv1.AddressType(kind) {
 	case discoveryv1.AddressTypeIPv4:
 		s.endpoints = endpoints
@@ -97,7 +104,8 @@ type sliceList struct {
 // Reset makes the list empty, for Unmarshal.
 func (l *sliceList) Reset() { *l = sliceList{} }
 
-// Unmarshal reads the protobuf form.
+// Unmarshal reads the protobuf form. The endpoints of all slices are parts of
+// data, as in that of one; the informer hands them on without a pause.
 func (l *sliceList) Unmarshal(data []byte) error {
 	for len(data) > 0 {
 		f, rest, err := nextField(data)
@@ -131,8 +139,8 @@ func (l *sliceList) DeepCopyObject() runtime.Object {
 
 // addSlices makes a scheme read slices by the types of this package.
 func addSlices(scheme *runtime.Scheme, version schema.GroupVersion) {
-	scheme.AddKnownTypeWithName(version.WithKind("EndpointSlice"), &slice{})
-	scheme.AddKnownTypeWithName(version.WithKind("EndpointSliceList"), &sliceList{})
+	scheme.AddKnownTypeWithName(version.WithKind(sliceKind), &slice{})
+	scheme.AddKnownTypeWithName(version.WithKind(sliceKind+"List"), &sliceList{})
 }
 
 // key returns what a cache has to know of an object.
