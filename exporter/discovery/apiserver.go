@@ -50,6 +50,7 @@ func newAPIServer(kubeconfig, userAgent string, health *health) (*apiServer, err
 	}
 	config.UserAgent = userAgent
 	config.WarningHandler = rest.NoWarnings{}
+	config.Dial = dialPaced
 	config.ContentType = runtime.ContentTypeProtobuf
 	config.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
 	client, err := rest.HTTPClientFor(config)

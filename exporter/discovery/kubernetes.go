@@ -13,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
+
+	"github.com/podnet-exporter/podnet_exporter/exporter/moment"
 )
 
 // KubernetesOptions is what the source is told.
@@ -189,13 +191,14 @@ func (k *Kubernetes) follow(ctx context.Context, running *sync.WaitGroup, api *a
 // first request is for nothing but to learn whether it is allowed.
 func (k *Kubernetes) askEvents(ctx context.Context, api *apiServer) {
 	_, _ = api.events(ctx, k.opts.Namespace, sandboxEvents("none"), 1) // noted by api
-	ticker := time.NewTicker(k.pace.tick)
+	ticker := moment.NewTicker(k.pace.tick)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-ticker.C:
+			ticker.Next()
 			k.sandboxes.ask(ctx, api, now)
 		}
 	}
@@ -212,7 +215,7 @@ func (k *Kubernetes) signal() {
 // publish sends a Snapshot after changes until ctx ends. Changes that come
 // while one is waited for are in the next.
 func (k *Kubernetes) publish(ctx context.Context, to chan<- Snapshot) {
-	ticker := time.NewTicker(k.pace.tick)
+	ticker := moment.NewTicker(k.pace.tick)
 	defer ticker.Stop()
 	var (
 		last    time.Time // when a Snapshot was made
@@ -236,6 +239,7 @@ func (k *Kubernetes) publish(ctx context.Context, to chan<- Snapshot) {
 		case <-settled:
 			settled = nil
 		case <-ticker.C:
+			ticker.Next()
 			if settled != nil || time.Since(last) < apart {
 				continue // soon
 			}

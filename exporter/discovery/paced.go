@@ -1,0 +1,125 @@
+package discovery
+
+import (
+	"context"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/podnet-exporter/podnet_exporter/exporter/moment"
+)
+
+const (
+	// promptFor is how long a new connection is read as data comes: until it is
+	// set up, and the first lists are there.
+	promptFor = 10 * time.Second
+
+	// promptAbove is how many bytes are read at one moment before what comes
+	// next is not waited for until the next one: it is a list, and not changes.
+	promptAbove = 64 << 10
+)
+
+// pacedConn is a connection whose data is read at moments. In a large cluster
+// something changes ten times a second, and to wake up for each costs about as
+// much as to take it.
+type pacedConn struct {
+	net.Conn
+	raw    syscall.RawConn
+	prompt time.Time // until when data is read as it comes
+	clock  moment.Clock
+
+	next   time.Time // moment
+	read   int       // bytes since the one before
+	closed chan struct{}
+	once   sync.Once
+}
+
+// dialPaced connects as client-go does, and reads at moments.
+func dialPaced(ctx context.Context, network, address string) (net.Conn, error) {
+	dialer := net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
+	conn, err := dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return paced(conn, promptFor), nil
+}
+
+// paced returns the connection as one that is read at moments, but promptly for
+// so long.
+func paced(conn net.Conn, prompt time.Duration) net.Conn {
+	socket, ok := conn.(syscall.Conn)
+	if !ok {
+		return conn
+	}
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return conn
+	}
+	return &pacedConn{Conn: conn, raw: raw, prompt: time.Now().Add(prompt), clock: moment.NewClock(), closed: make(chan struct{})}
+}
+
+// Read implements [net.Conn]. What is there is read at once.
+func (c *pacedConn) Read(b []byte) (n int, err error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	for {
+		now := time.Now()
+		if !now.Before(c.next) {
+			c.next, c.read = now.Add(c.clock.Until(moment.Apart)), 0
+		}
+		wait := c.read > promptAbove || now.Before(c.prompt)
+		var errno unix.Errno
+		err := c.raw.Read(func(fd uintptr) bool {
+			n, errno = receive(fd, b)
+			return errno != unix.EAGAIN || !wait
+		})
+		switch {
+		case err != nil:
+			return 0, err
+		case errno == unix.EINTR:
+		case errno == unix.EAGAIN:
+			if err := c.rest(); err != nil {
+				return 0, err
+			}
+		case errno != 0:
+			return 0, &net.OpError{Op: "read", Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: os.NewSyscallError("recvfrom", errno)}
+		case n == 0:
+			return 0, io.EOF
+		default:
+			c.read += n
+			return n, nil
+		}
+	}
+}
+
+// rest waits for the next moment.
+func (c *pacedConn) rest() error {
+	timer := time.NewTimer(time.Until(c.next))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-c.closed:
+		return net.ErrClosed
+	}
+}
+
+// Close implements [net.Conn].
+func (c *pacedConn) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return c.Conn.Close()
+}
+
+// receive reads what is there. It never blocks, so the runtime need not be told
+// of the system call: it would have its monitor watch it.
+func receive(fd uintptr, b []byte) (int, unix.Errno) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_DONTWAIT, 0, 0)
+	return int(n), errno
+}

@@ -1,0 +1,173 @@
+package discovery
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/podnet-exporter/podnet_exporter/exporter/moment"
+)
+
+// fakeSocket is a socket whose poller is a channel, so that it can be used where
+// time is not real.
+type fakeSocket struct {
+	net.Conn
+	ours, theirs int
+	readable     chan struct{} // holds one
+}
+
+func newFakeSocket(t *testing.T) *fakeSocket {
+	t.Helper()
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(pair[0]); unix.Close(pair[1]) })
+	return &fakeSocket{ours: pair[0], theirs: pair[1], readable: make(chan struct{}, 1)}
+}
+
+func (s *fakeSocket) Read(f func(fd uintptr) bool) error {
+	for !f(uintptr(s.ours)) {
+		<-s.readable
+	}
+	return nil
+}
+
+func (s *fakeSocket) Control(func(fd uintptr)) error           { return nil }
+func (s *fakeSocket) Write(func(fd uintptr) (done bool)) error { return nil }
+
+// send makes data arrive.
+func (s *fakeSocket) send(t *testing.T, size int) {
+	t.Helper()
+	if n, err := unix.Write(s.theirs, make([]byte, size)); err != nil || n != size {
+		t.Fatalf("write %d bytes: %d, %v", size, n, err)
+	}
+	select {
+	case s.readable <- struct{}{}:
+	default:
+	}
+}
+
+// reading reads from a paced connection all the while, and counts.
+func reading(s *fakeSocket, prompt time.Duration) (c *pacedConn, bytes *atomic.Int64) {
+	c = &pacedConn{raw: s, prompt: time.Now().Add(prompt), clock: moment.NewClock(), closed: make(chan struct{})}
+	bytes = &atomic.Int64{}
+	go func() {
+		b := make([]byte, 4096)
+		for {
+			n, err := c.Read(b)
+			if err != nil {
+				return
+			}
+			bytes.Add(int64(n))
+		}
+	}()
+	return c, bytes
+}
+
+func TestPacedConnReadsAtMoments(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFakeSocket(t)
+		c, read := reading(s, 0)
+		synctest.Wait() // there is nothing, and it rests
+		for turn := range int64(3) {
+			s.send(t, 1000)
+			time.Sleep(c.clock.Until(moment.Apart) - time.Millisecond)
+			s.send(t, 1000)
+			synctest.Wait()
+			if got := read.Load(); got != 2000*turn {
+				t.Errorf("%d bytes were read before moment %d; want %d", got, turn, 2000*turn)
+			}
+			time.Sleep(time.Millisecond)
+			synctest.Wait()
+			if got, want := read.Load(), 2000*(turn+1); got != want {
+				t.Errorf("%d bytes were read at moment %d; want all that were there, %d", got, turn, want)
+			}
+		}
+		close(c.closed)
+		synctest.Wait()
+	})
+}
+
+func TestPacedConnReadsPromptly(t *testing.T) {
+	for name, tt := range map[string]struct {
+		prompt time.Duration
+		before int // bytes of the same moment
+	}{
+		"as long as it is new":           {prompt: time.Minute},
+		"while much comes, as of a list": {before: promptAbove + 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newFakeSocket(t)
+				s.send(t, tt.before+1)
+				c, read := reading(s, tt.prompt)
+				synctest.Wait()
+				s.send(t, 1000)
+				synctest.Wait()
+				if got, want := read.Load(), int64(tt.before)+1001; got != want {
+					t.Errorf("%d bytes were read; want %d without waiting", got, want)
+				}
+				close(c.closed)
+				time.Sleep(tt.prompt + moment.Apart)
+				s.send(t, 1) // it finds out that it is closed when it rests next
+				synctest.Wait()
+			})
+		})
+	}
+}
+
+func TestPacedConnIsAConnection(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	want := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
+	go func() {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		_, _ = conn.Write(want)
+		_ = conn.Close()
+	}()
+	conn, err := dialPaced(t.Context(), "tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(conn)
+	if err != nil || !bytes.Equal(got, want) {
+		t.Errorf("read %d bytes, %v; want the %d that were sent", len(got), err, len(want))
+	}
+	for range 2 {
+		conn.Close()
+	}
+	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Read() after Close = %v; want that it is closed", err)
+	}
+}
+
+func TestPacedConnIsClosedWhileItRests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFakeSocket(t)
+		c := &pacedConn{raw: s, clock: moment.NewClock(), closed: make(chan struct{})}
+		read := make(chan error, 1)
+		go func() {
+			_, err := c.Read(make([]byte, 1))
+			read <- err
+		}()
+		synctest.Wait()
+		close(c.closed)
+		if err := <-read; !errors.Is(err, net.ErrClosed) {
+			t.Errorf("Read() = %v; want that the connection is closed", err)
+		}
+	})
+}
