@@ -48,15 +48,13 @@ type gate struct {
 	line     []byte // what a peer gets that closes its side without a byte
 
 	epoll, listener, udp int // -1 if not open
+	timer                int // of moments, see ResponderOptions.Batch; -1: everything is dealt with as it comes
 	echoing              *udpEcho
 	file                 *os.File // of epoll
 	conn                 syscall.RawConn
 	deadline             time.Time // of the next wait; zero: none
 
 	from unix.RawSockaddrInet6 // of the connection that was accepted last; or an IPv4 one, which is shorter
-
-	batch time.Duration // see ResponderOptions.Batch
-	next  time.Time     // when is worked next; zero unless batch is set
 
 	open   map[int]uint64 // waiting connections: file descriptor to number
 	queue  []waitingConn  // in the order of number; those not in open are gone
@@ -81,7 +79,7 @@ type freshConn struct {
 }
 
 func newGate(counters *responderCounters, line string, batch time.Duration) (*gate, error) {
-	g := &gate{counters: counters, line: []byte(line), batch: batch, listener: -1, udp: -1, waking: -1, open: map[int]uint64{}}
+	g := &gate{counters: counters, line: []byte(line), listener: -1, udp: -1, timer: -1, waking: -1, open: map[int]uint64{}}
 	var err error
 	if g.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, fmt.Errorf("epoll: %w", err)
@@ -101,6 +99,15 @@ func newGate(counters *responderCounters, line string, batch time.Duration) (*ga
 		g.close()
 		return nil, fmt.Errorf("eventfd: %w", err)
 	}
+	if batch > 0 {
+		if g.timer, err = momentTimer(batch); err == nil {
+			err = g.watch(g.timer, unix.EPOLLIN)
+		}
+		if err != nil {
+			g.close()
+			return nil, fmt.Errorf("timer: %w", err)
+		}
+	}
 	return g, nil
 }
 
@@ -109,8 +116,7 @@ func (g *gate) listen(l *net.TCPListener) (err error) {
 	if g.listener, err = duplicate(l); err != nil {
 		return err
 	}
-	if g.batch > 0 {
-		g.next = g.moment(time.Now())
+	if g.timer >= 0 {
 		return nil
 	}
 	// By edge: when no file descriptor is left for a new connection, the next
@@ -127,7 +133,7 @@ func (g *gate) echo(c *net.UDPConn, e *udpEcho) (err error) {
 	if err := prepareUDP(g.udp, c.LocalAddr().(*net.UDPAddr).IP.To4() != nil); err != nil {
 		return err
 	}
-	if g.batch > 0 {
+	if g.timer >= 0 {
 		return nil
 	}
 	return g.watch(g.udp, unix.EPOLLIN)
@@ -165,7 +171,7 @@ func (g *gate) close() {
 		closeFD(fd)
 	}
 	clear(g.open)
-	for _, fd := range []*int{&g.waking, &g.listener, &g.udp} {
+	for _, fd := range []*int{&g.waking, &g.listener, &g.udp, &g.timer} {
 		if *fd >= 0 {
 			closeFD(*fd)
 			*fd = -1
@@ -197,31 +203,20 @@ func (g *gate) run(ready func(fd int)) error {
 				g.accept(ready)
 			case g.udp:
 				g.echoing.serve(g.udp)
+			case g.timer:
+				readTimer(g.timer)
+				g.look(ready)
 			default:
 				g.event(fd, ready)
 			}
 		}
-		g.look(ready)
 		g.expire()
 	}
 }
 
-// moment returns when is to be worked after now. That is a little behind the
-// multiple of batch itself, at which the engines wake the process up: by the Go
-// runtime, which rests for whole milliseconds, it would be awake before it.
-func (g *gate) moment(now time.Time) time.Time {
-	return now.Add(g.batch - (time.Duration(monotonic())-time.Millisecond)%g.batch)
-}
-
-// look deals with what has come since the last moment, if it is time to: with
-// UDP packets, with new connections, and with those that had not said anything
-// then.
+// look deals with what has come since the last moment: with UDP packets, with
+// new connections, and with those that had not said anything then.
 func (g *gate) look(ready func(fd int)) {
-	now := time.Now()
-	if g.batch == 0 || now.Before(g.next) {
-		return
-	}
-	g.next = g.moment(now)
 	if g.udp >= 0 {
 		for i := 0; i < udpTurns && g.echoing.serve(g.udp); i++ {
 		}
@@ -243,8 +238,8 @@ func (g *gate) look(ready func(fd int)) {
 	g.accept(ready)
 }
 
-// wait returns how many events there are, once there are some or it is time to
-// work.
+// wait returns how many events there are, once there are some or a connection
+// has waited too long.
 func (g *gate) wait(events []unix.EpollEvent) (n int, err error) {
 	if until := g.patience(); !until.Equal(g.deadline) {
 		g.deadline = until
@@ -311,7 +306,7 @@ func (g *gate) keep(fd int) {
 		}
 	}
 	g.number++
-	if g.batch > 0 {
+	if g.timer >= 0 {
 		g.fresh = append(g.fresh, freshConn{fd: fd, number: g.number})
 	} else if g.watch(fd, unix.EPOLLIN|unix.EPOLLRDHUP) != nil {
 		closeFD(fd)
@@ -337,11 +332,11 @@ func (g *gate) event(fd int, ready func(fd int)) {
 	}
 }
 
-// patience returns when it is time to work, or the oldest connection has waited
-// too long; zero if there is none.
+// patience returns when the oldest connection has waited too long; zero if there
+// is none.
 func (g *gate) patience() time.Time {
-	if g.batch > 0 {
-		return g.next // nobody has to be closed on the dot
+	if g.timer >= 0 {
+		return time.Time{} // nobody has to be closed on the dot
 	}
 	for len(g.queue) > 0 && g.open[g.queue[0].fd] != g.queue[0].number {
 		g.queue = g.queue[1:]

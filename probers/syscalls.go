@@ -94,6 +94,31 @@ func setTimer(fd int, after time.Duration) {
 	_, _, _ = unix.RawSyscall6(unix.SYS_TIMERFD_SETTIME, uintptr(fd), 0, uintptr(unsafe.Pointer(&spec)), 0, 0, 0)
 }
 
+// momentTimer returns a timer that expires at the multiples of a time by the
+// kernel's monotonic clock. While it has expired it is readable; read it with
+// readTimer.
+//
+// Source: timerfd_create(2).
+func momentTimer(every time.Duration) (fd int, err error) {
+	fd, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
+	if err != nil {
+		return -1, err
+	}
+	first := monotonic()/int64(every)*int64(every) + int64(every)
+	spec := unix.ItimerSpec{Interval: unix.NsecToTimespec(int64(every)), Value: unix.NsecToTimespec(first)}
+	if err := unix.TimerfdSettime(fd, unix.TFD_TIMER_ABSTIME, &spec, nil); err != nil {
+		closeFD(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// readTimer makes a timer that has expired wait for its next time.
+func readTimer(fd int) {
+	var expired uint64
+	_, _, _ = unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&expired)), unsafe.Sizeof(expired))
+}
+
 // sockaddr is a socket address in the kernel's form, of either family.
 type sockaddr struct {
 	v4 unix.RawSockaddrInet4

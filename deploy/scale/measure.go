@@ -13,6 +13,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -182,32 +184,43 @@ func (o options) take(ctx context.Context, c *children, pid int, m *mesh, p *pro
 	return s, err
 }
 
-// page is what the agent exports, line by line.
-type page []string
+// page is what the agent exports.
+type page map[string]*dto.MetricFamily
+
+// accept is what Prometheus 3 asks for when it scrapes native histograms.
+const accept = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;escaping=allow-utf-8;q=0.6," +
+	"application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,*/*;q=0.1"
 
 func scrape(ctx context.Context) (page, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+agentAddr+"/metrics", nil)
 	if err != nil {
 		return nil, err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	req.Header.Set("Accept", accept)
+	resp, err := http.DefaultClient.Do(req) // compressed, as Prometheus asks for it
 	if err != nil {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	data, err := io.ReadAll(resp.Body)
-	return strings.Split(string(data), "\n"), err
+	families := page{}
+	decoder := expfmt.NewDecoder(resp.Body, expfmt.ResponseFormat(resp.Header))
+	for {
+		var f dto.MetricFamily
+		err := decoder.Decode(&f)
+		if errors.Is(err, io.EOF) {
+			return families, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("scrape: %w", err)
+		}
+		families[f.GetName()] = &f
+	}
 }
 
-// sum returns the sum of the series whose lines begin with the name.
+// sum returns the sum of the values of a counter or gauge.
 func (p page) sum(name string) (sum float64) {
-	for _, line := range p {
-		if !strings.HasPrefix(line, name) {
-			continue
-		}
-		if v, err := strconv.ParseFloat(line[strings.LastIndexByte(line, ' ')+1:], 64); err == nil {
-			sum += v
-		}
+	for _, m := range p[name].GetMetric() {
+		sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
 	}
 	return sum
 }

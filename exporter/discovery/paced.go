@@ -99,6 +99,20 @@ func (c *pacedConn) Read(b []byte) (n int, err error) {
 	}
 }
 
+// Write implements [net.Conn].
+func (c *pacedConn) Write(b []byte) (int, error) {
+	var sent int
+	err := c.raw.Write(func(fd uintptr) bool {
+		sent = max(send(fd, b), 0)
+		return true
+	})
+	if err != nil || sent == len(b) {
+		return sent, err
+	}
+	n, err := c.Conn.Write(b[sent:]) // no room, or an error, which this returns
+	return sent + n, err
+}
+
 // rest waits for the next moment.
 func (c *pacedConn) rest() error {
 	timer := time.NewTimer(time.Until(c.next))
@@ -117,9 +131,18 @@ func (c *pacedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// receive reads what is there. It never blocks, so the runtime need not be told
-// of the system call: it would have its monitor watch it.
+// The calls below never block, so the runtime need not be told of them: it would
+// wake up its monitor, to watch them.
+
+// receive reads what is there.
 func receive(fd uintptr, b []byte) (int, unix.Errno) {
 	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_DONTWAIT, 0, 0)
 	return int(n), errno
+}
+
+// send writes as much as there is room for, and returns how much that is; -1
+// after an error.
+func send(fd uintptr, b []byte) int {
+	n, _, _ := unix.RawSyscall6(unix.SYS_SENDTO, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+	return int(n)
 }

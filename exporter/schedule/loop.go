@@ -34,13 +34,18 @@ type Target struct {
 // out while all is calm, if the turns are counted from epoch. Which of them are
 // taken follows from the target's key alone, so that half of the targets that
 // leave out every second turn have theirs when the others rest.
-func (t Target) Spares(epoch, due time.Time) bool {
+func (t Target) Spares(epoch, due time.Time) bool { return t.spares(t.taken(), epoch, due) }
+
+// taken returns which of a target's turns it takes, the first being 0.
+func (t Target) taken() time.Duration {
 	if t.Spare <= 0 {
-		return false
+		return 0
 	}
-	turns := time.Duration(t.Spare + 1)
-	own := Offset(t.Key, turns*t.Interval) / t.Interval
-	return due.Sub(epoch)/t.Interval%turns != own
+	return Offset(t.Key, time.Duration(t.Spare+1)*t.Interval) / t.Interval
+}
+
+func (t Target) spares(taken time.Duration, epoch, due time.Time) bool {
+	return t.Spare > 0 && due.Sub(epoch)/t.Interval%time.Duration(t.Spare+1) != taken
 }
 
 // Course is a measurement that decides from turn to turn what to send.
@@ -177,7 +182,8 @@ type round struct {
 // flow, or the course's own tag, in its lower 32 bits.
 type running struct {
 	Target
-	flow uint16
+	flow  uint16
+	taken time.Duration
 }
 
 const ownBits = 32
@@ -217,7 +223,7 @@ func (r *round) send(now time.Time) {
 			return
 		}
 		t := r.byTag[tag]
-		if t.Spares(r.epoch, due) && t.Sink.Calm() {
+		if t.spares(t.taken, r.epoch, due) && t.Sink.Calm() {
 			continue
 		}
 		for _, p := range r.turn(tag, t) {
@@ -264,7 +270,7 @@ func (r *round) apply(wanted map[string]Target, now time.Time) {
 			continue
 		}
 		r.last++
-		r.byKey[key], r.byTag[r.last] = r.last, &running{Target: t}
+		r.byKey[key], r.byTag[r.last] = r.last, &running{Target: t, taken: t.taken()}
 		r.pacer.Add(r.last, key, t.Interval, now)
 	}
 	r.batch = batchOf(wanted)

@@ -61,12 +61,13 @@ func Handler(opts Options) (http.Handler, error) {
 
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", landing)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(opts.Gatherer, promhttp.HandlerOpts{
+	mux.Handle("GET /metrics", compressed(promhttp.HandlerFor(opts.Gatherer, promhttp.HandlerOpts{
 		ErrorLog:            slog.NewLogLogger(opts.Log.Handler(), slog.LevelError),
 		ErrorHandling:       promhttp.ContinueOnError, // one broken collector must not hide the others
 		EnableOpenMetrics:   true,
 		MaxRequestsInFlight: 10,
-	}))
+		DisableCompression:  true, // done here
+	})))
 	mux.HandleFunc("GET /status", h.statusPage)
 	mux.HandleFunc("GET /api/v1/status", h.statusJSON)
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "healthy") })
