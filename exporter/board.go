@@ -71,7 +71,7 @@ type peerState struct {
 	large  map[largeProbe]largeCell
 	series *metrics.Peer
 
-	troubled time.Time // when a probe failed last, or came slowly, doubled or overtaken
+	troubled time.Time // when a probe failed last, or was doubled or overtaken
 
 	oneWay  probers.OneWayTrend // of UDP between the nodes' own addresses
 	delays  probers.OneWayChange
@@ -119,7 +119,7 @@ func (p *peerState) note(at place, reason probers.Reason, rtt time.Duration, now
 	if reason == probers.OK {
 		c.slow, _ = c.pace.Add(rtt, now)
 	}
-	if c.outcome.Failed() || c.slow {
+	if c.outcome.Failed() {
 		p.troubled = now
 	}
 }

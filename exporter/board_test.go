@@ -113,20 +113,6 @@ func TestAPeerIsCalmOnceNothingWasWrongForAWhile(t *testing.T) {
 	}
 }
 
-func TestAPeerThatAnswersSlowlyIsNotCalm(t *testing.T) {
-	b := newTestBoard()
-	at := place{vantageNode, kindNode, probers.ICMP}
-	for i, rtt := range []time.Duration{1, 100, 100} {
-		if !b.calm(other, now) {
-			t.Errorf("not calm before answer %d", i)
-		}
-		b.note(other, at, probers.OK, rtt*time.Millisecond, now, 3*time.Second)
-	}
-	if b.calm(other, now) {
-		t.Error("calm after two slow answers in a row")
-	}
-}
-
 func TestBoardUsesTheControl(t *testing.T) {
 	b := newTestBoard()
 	broken := lost(vantagePod, kindNode)

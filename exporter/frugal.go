@@ -17,7 +17,7 @@ const (
 	// gcPercent is how much garbage may come on top of what lives before it is
 	// collected, in percent. Agent and endpoint are on every node, so memory is
 	// dearer than the little time that this costs.
-	gcPercent = 50
+	gcPercent = 40
 
 	// startUp is after how long everything was done that is done once: packages
 	// are initialised, and the first lists were read.

@@ -31,7 +31,11 @@ type sample struct {
 	writes     int64
 	series     float64
 	sent, lost float64 // probes
+	machine    machine
 }
+
+// machine is how the time of all CPUs was spent, in ticks.
+type machine struct{ all, idle, stolen float64 }
 
 // measure makes the cluster, runs the agent in it, and prints what it uses.
 func (o options) measure(ctx context.Context) error {
@@ -180,6 +184,9 @@ func (o options) take(ctx context.Context, c *children, pid int, m *mesh, p *pro
 	if s.cpu, err = cpuTime(pid); err != nil {
 		return s, err
 	}
+	if s.machine, err = machineTime(); err != nil {
+		return s, err
+	}
 	s.memory, err = memoryOf(pid)
 	return s, err
 }
@@ -242,6 +249,36 @@ func cpuTime(pid int) (time.Duration, error) {
 	return time.Duration(user+system) * time.Second / clockTick, errors.Join(userErr, systemErr)
 }
 
+// machineTime returns how the machine spent its time. What a hypervisor gave to
+// other machines counts as CPU time of whatever was running here.
+//
+// Source: proc_stat(5): user, nice, system, idle, iowait, irq, softirq, steal.
+func machineTime() (m machine, err error) {
+	data, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return m, err
+	}
+	line, _, _ := strings.Cut(string(data), "\n")
+	fields := strings.Fields(line)
+	if len(fields) < 9 {
+		return m, fmt.Errorf("/proc/stat: %q", line)
+	}
+	for i, field := range fields[1:9] {
+		n, err := strconv.ParseFloat(field, 64)
+		if err != nil {
+			return m, fmt.Errorf("/proc/stat: %w", err)
+		}
+		m.all += n
+		switch i {
+		case 3, 4:
+			m.idle += n
+		case 7:
+			m.stolen += n
+		}
+	}
+	return m, nil
+}
+
 // memory is the resident memory of a process in bytes.
 type memory struct {
 	now, peak int64
@@ -286,6 +323,9 @@ func (o options) print(w io.Writer, first, last sample, slices int, p *proxy) {
 	row("measured", "%s after %s, scraped every 15 s", over.Round(time.Second), o.Settle)
 	row("resident memory", "%.1f MB (%.1f MB data, %.1f MB program), at most %.1f MB", mb(last.memory.now), mb(last.memory.own), mb(last.memory.file), mb(last.memory.peak))
 	row("CPU", "%.2f %% of a core", 100*(last.cpu-first.cpu).Seconds()/over.Seconds())
+	whole := last.machine.all - first.machine.all
+	row("machine", "%.0f %% busy, %.1f %% taken by other machines, which inflates CPU",
+		100*(1-(last.machine.idle-first.machine.idle)/whole), 100*(last.machine.stolen-first.machine.stolen)/whole)
 	row("series", "%.0f", last.series)
 	row("probes", "%.0f per second, %.0f of all failed", (last.sent-first.sent)/over.Seconds(), last.lost-first.lost)
 	row("changes", "%.1f slices written per second", float64(last.writes-first.writes)/over.Seconds())

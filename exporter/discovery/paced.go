@@ -21,8 +21,10 @@ const (
 	promptFor = 10 * time.Second
 
 	// promptAbove is how many bytes are read at one moment before what comes
-	// next is not waited for until the next one: it is a list, and not changes.
+	// next is not waited for until the next one, but for soon: it is a list, and
+	// not changes. The kernel is to wake nobody up for less.
 	promptAbove = 64 << 10
+	soon        = 5 * time.Millisecond
 )
 
 // pacedConn is a connection whose data is read at moments. In a large cluster
@@ -31,7 +33,7 @@ const (
 type pacedConn struct {
 	net.Conn
 	raw    syscall.RawConn
-	prompt time.Time // until when data is read as it comes
+	prompt time.Time // until when data is read as it comes; zero: that is over
 	clock  moment.Clock
 
 	next   time.Time // moment
@@ -74,11 +76,11 @@ func (c *pacedConn) Read(b []byte) (n int, err error) {
 		if !now.Before(c.next) {
 			c.next, c.read = now.Add(c.clock.Until(moment.Apart)), 0
 		}
-		wait := c.read > promptAbove || now.Before(c.prompt)
+		prompt := c.isPrompt(now)
 		var errno unix.Errno
 		err := c.raw.Read(func(fd uintptr) bool {
 			n, errno = receive(fd, b)
-			return errno != unix.EAGAIN || !wait
+			return errno != unix.EAGAIN || !prompt
 		})
 		switch {
 		case err != nil:
@@ -99,6 +101,22 @@ func (c *pacedConn) Read(b []byte) (n int, err error) {
 	}
 }
 
+// isPrompt reports whether data is read as it comes. When that ends, the kernel
+// is told to say nothing of single changes: the runtime's poller, in which the
+// connection stays, would wake up for each packet.
+//
+// Source: socket(7), SO_RCVLOWAT; what there is can be read all the same.
+func (c *pacedConn) isPrompt(now time.Time) bool {
+	if c.prompt.IsZero() || now.Before(c.prompt) {
+		return !c.prompt.IsZero()
+	}
+	c.prompt = time.Time{}
+	_ = c.raw.Control(func(fd uintptr) { // it works without, too
+		_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVLOWAT, promptAbove)
+	})
+	return false
+}
+
 // Write implements [net.Conn].
 func (c *pacedConn) Write(b []byte) (int, error) {
 	var sent int
@@ -113,9 +131,13 @@ func (c *pacedConn) Write(b []byte) (int, error) {
 	return sent + n, err
 }
 
-// rest waits for the next moment.
+// rest waits for the next moment, or less if much has come at this one.
 func (c *pacedConn) rest() error {
-	timer := time.NewTimer(time.Until(c.next))
+	wait := time.Until(c.next)
+	if c.read > promptAbove {
+		wait = min(wait, soon)
+	}
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

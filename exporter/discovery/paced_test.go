@@ -96,32 +96,45 @@ func TestPacedConnReadsAtMoments(t *testing.T) {
 	})
 }
 
-func TestPacedConnReadsPromptly(t *testing.T) {
-	for name, tt := range map[string]struct {
-		prompt time.Duration
-		before int // bytes of the same moment
-	}{
-		"as long as it is new":           {prompt: time.Minute},
-		"while much comes, as of a list": {before: promptAbove + 1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := newFakeSocket(t)
-				s.send(t, tt.before+1)
-				c, read := reading(s, tt.prompt)
+func TestPacedConnReadsPromptlyAsLongAsItIsNew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFakeSocket(t)
+		c, read := reading(s, time.Minute)
+		for sent := int64(1); sent <= 3; sent++ {
+			s.send(t, 1000)
+			synctest.Wait()
+			if got := read.Load(); got != 1000*sent {
+				t.Errorf("%d bytes were read; want %d without waiting", got, 1000*sent)
+			}
+		}
+		close(c.closed)
+		time.Sleep(time.Minute)
+		s.send(t, 1) // it finds out that it is closed when it rests next
+		synctest.Wait()
+	})
+}
+
+func TestPacedConnReadsAListSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFakeSocket(t)
+		s.send(t, promptAbove+1)
+		start := time.Now()
+		c, read := reading(s, 0)
+		synctest.Wait()
+		for want := int64(promptAbove + 1); want < 10*promptAbove; {
+			s.send(t, promptAbove+1)
+			want += promptAbove + 1
+			for read.Load() < want {
+				time.Sleep(time.Millisecond)
 				synctest.Wait()
-				s.send(t, 1000)
-				synctest.Wait()
-				if got, want := read.Load(), int64(tt.before)+1001; got != want {
-					t.Errorf("%d bytes were read; want %d without waiting", got, want)
-				}
-				close(c.closed)
-				time.Sleep(tt.prompt + moment.Apart)
-				s.send(t, 1) // it finds out that it is closed when it rests next
-				synctest.Wait()
-			})
-		})
-	}
+			}
+		}
+		if took := time.Since(start); took > 10*soon {
+			t.Errorf("read %d bytes within %v; want no more than %v", read.Load(), took, 10*soon)
+		}
+		close(c.closed)
+		synctest.Wait()
+	})
 }
 
 func TestPacedConnIsAConnection(t *testing.T) {
