@@ -74,18 +74,20 @@ func (o options) measure(ctx context.Context) error {
 	churning, stop := context.WithCancel(churning)
 	group.Go(func() error { return m.churn(churning, o.Churn*float64(o.Nodes)) })
 	var first, last sample
+	var y yardstick
 	group.Go(func() error {
 		defer stop()
 		if first, err = wait(churning, o.Settle, take); err != nil {
 			return err
 		}
+		group.Go(func() error { y.measure(churning); return nil })
 		last, err = wait(churning, o.For, take)
 		return err
 	})
 	if err := group.Wait(); err != nil {
 		return fmt.Errorf("%w\nthe agent's log:\n%s", err, c.log("agent"))
 	}
-	o.print(os.Stdout, first, last, len(m.slices), p)
+	o.print(os.Stdout, first, last, len(m.slices), p, &y)
 	return nil
 }
 
@@ -310,7 +312,7 @@ func memoryOf(pid int) (m memory, err error) {
 	return m, lines.Err()
 }
 
-func (o options) print(w io.Writer, first, last sample, slices int, p *proxy) {
+func (o options) print(w io.Writer, first, last sample, slices int, p *proxy, y *yardstick) {
 	over := last.at.Sub(first.at)
 	families := "IPv4 and IPv6"
 	if o.SingleIPv4 {
@@ -322,9 +324,10 @@ func (o options) print(w io.Writer, first, last sample, slices int, p *proxy) {
 	row("cluster", "%d nodes, %s, %d EndpointSlices, %.3g %% of the nodes replaced in a minute", o.Nodes, families, slices, 100*o.Churn)
 	row("measured", "%s after %s, scraped every 15 s", over.Round(time.Second), o.Settle)
 	row("resident memory", "%.1f MB (%.1f MB data, %.1f MB program), at most %.1f MB", mb(last.memory.now), mb(last.memory.own), mb(last.memory.file), mb(last.memory.peak))
-	row("CPU", "%.2f %% of a core", 100*(last.cpu-first.cpu).Seconds()/over.Seconds())
+	cpu, inflation := 100*(last.cpu-first.cpu).Seconds()/over.Seconds(), y.inflation()
+	row("CPU", "%.2f %% of a core; things took %.2f times as long as they take, so about %.2f %%", cpu, inflation, cpu/inflation)
 	whole := last.machine.all - first.machine.all
-	row("machine", "%.0f %% busy, %.1f %% taken by other machines, which inflates CPU",
+	row("machine", "%.0f %% busy, %.1f %% taken by others that the hypervisor serves, which is charged to whoever was running",
 		100*(1-(last.machine.idle-first.machine.idle)/whole), 100*(last.machine.stolen-first.machine.stolen)/whole)
 	row("series", "%.0f", last.series)
 	row("probes", "%.0f per second, %.0f of all failed", (last.sent-first.sent)/over.Seconds(), last.lost-first.lost)

@@ -20,10 +20,11 @@ const (
 	// set up, and the first lists are there.
 	promptFor = 10 * time.Second
 
-	// promptAbove is how many bytes are read at one moment before what comes
-	// next is not waited for until the next one, but for soon: it is a list, and
-	// not changes. The kernel is to wake nobody up for less.
-	promptAbove = 64 << 10
+	// promptAbove is how many bytes are read at once before what comes next is
+	// not waited for until the next moment, but for soon: they may be the
+	// beginning of a list. It is less than what a receive buffer holds at first,
+	// and the kernel is to wake nobody up for less.
+	promptAbove = 48 << 10
 	soon        = 5 * time.Millisecond
 )
 
@@ -36,8 +37,7 @@ type pacedConn struct {
 	prompt time.Time // until when data is read as it comes; zero: that is over
 	clock  moment.Clock
 
-	next   time.Time // moment
-	read   int       // bytes since the one before
+	read   int // bytes since the last rest
 	closed chan struct{}
 	once   sync.Once
 }
@@ -72,11 +72,7 @@ func (c *pacedConn) Read(b []byte) (n int, err error) {
 		return 0, nil
 	}
 	for {
-		now := time.Now()
-		if !now.Before(c.next) {
-			c.next, c.read = now.Add(c.clock.Until(moment.Apart)), 0
-		}
-		prompt := c.isPrompt(now)
+		prompt := c.isPrompt(time.Now())
 		var errno unix.Errno
 		err := c.raw.Read(func(fd uintptr) bool {
 			n, errno = receive(fd, b)
@@ -131,12 +127,13 @@ func (c *pacedConn) Write(b []byte) (int, error) {
 	return sent + n, err
 }
 
-// rest waits for the next moment, or less if much has come at this one.
+// rest waits for the next moment, or less if much has come since the last rest.
 func (c *pacedConn) rest() error {
-	wait := time.Until(c.next)
+	wait := c.clock.Until(moment.Apart)
 	if c.read > promptAbove {
 		wait = min(wait, soon)
 	}
+	c.read = 0
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {

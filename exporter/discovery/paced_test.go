@@ -132,6 +132,18 @@ func TestPacedConnReadsAListSoon(t *testing.T) {
 		if took := time.Since(start); took > 10*soon {
 			t.Errorf("read %d bytes within %v; want no more than %v", read.Load(), took, 10*soon)
 		}
+		s.send(t, 1) // which is no list
+		for want := read.Load() + 1; read.Load() < want; {
+			time.Sleep(time.Millisecond)
+			synctest.Wait()
+		}
+		s.send(t, 1)
+		before := read.Load()
+		time.Sleep(c.clock.Until(moment.Apart) - time.Millisecond)
+		synctest.Wait()
+		if got := read.Load(); got != before {
+			t.Error("after the list, a change was read before the next moment")
+		}
 		close(c.closed)
 		synctest.Wait()
 	})
