@@ -57,7 +57,7 @@ func unmapProgram() error {
 	if err != nil {
 		return fmt.Errorf("program file: %w", err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it was only read
 	self, err := procfs.Self()
 	if err != nil {
 		return err
