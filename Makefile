@@ -102,8 +102,8 @@ scale: build bin/etcd bin/kubernetes/kube-apiserver ## what the agent takes in a
 	@go run ./deploy/scale
 
 e2e-tools: $(E2E_TOOLS) ## what it is made of, into ./bin (10 minutes the first time)
-	@command -v containerd >/dev/null && command -v runc >/dev/null && command -v iptables >/dev/null || \
-		 apt-get install -y --no-install-recommends containerd runc iptables
+	@command -v containerd >/dev/null && command -v runc >/dev/null && command -v iptables >/dev/null && command -v nft >/dev/null || \
+		 apt-get install -y --no-install-recommends containerd runc iptables nftables
 
 clean: ## remove what was built, the lab and the cluster
 	@if [[ $$(id -u) == 0 ]]; then go run ./deploy/lab down; go run ./deploy/e2e down; fi

@@ -144,3 +144,19 @@ func (c *Cluster) surroundings(t *testing.T) string {
 	_, touched := os.Stat("/etc/podnet-e2e-was-here")
 	return strings.Join(append(lines, fmt.Sprint(groups, touched == nil)), "\n")
 }
+
+func TestAClusterIsNotMadeWithoutItsPrograms(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("PATH", dir)
+	for _, program := range []string{"containerd", "runc", "iptables"} {
+		if err := os.WriteFile(filepath.Join(dir, program), nil, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := programsThere(proxyIPTables); err != nil {
+		t.Errorf("with iptables: %v", err)
+	}
+	if err := programsThere(proxyNFTables); err == nil || !strings.Contains(err.Error(), `"nft"`) || !strings.Contains(err.Error(), "make e2e-tools") {
+		t.Errorf("without nft: %v; want what is missing, and what installs it", err)
+	}
+}

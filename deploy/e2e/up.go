@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"sync"
 	"time"
 
@@ -15,6 +16,9 @@ import (
 // up makes the cluster anew, and unless bare installs podnet_exporter and what
 // watches it. It returns once all of it runs.
 func (c *Cluster) up(ctx context.Context, bare bool) error {
+	if err := programsThere(c.asked.Proxy); err != nil {
+		return err
+	}
 	if err := c.build(ctx); err != nil {
 		return err
 	}
@@ -152,4 +156,16 @@ func (c *Cluster) down() error {
 		fmt.Fprintln(c.Out, "no cluster to remove")
 	}
 	return err
+}
+
+// programsThere looks for the programs of the machine that a node runs: without
+// its own, kube-proxy ends at once, and nobody reaches the API server.
+func programsThere(proxy string) error {
+	ofProxy := map[string]string{proxyIPTables: "iptables", proxyNFTables: "nft"}[proxy]
+	for _, program := range []string{"containerd", "runc", ofProxy} {
+		if _, err := exec.LookPath(program); err != nil {
+			return fmt.Errorf("%w; make e2e-tools installs it", err)
+		}
+	}
+	return nil
 }

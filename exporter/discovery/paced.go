@@ -16,6 +16,10 @@ import (
 )
 
 const (
+	// dialFor is how long a connection may take. client-go tries ten times before
+	// it says that the API server does not answer, and nobody knows until then.
+	dialFor = 5 * time.Second
+
 	// promptFor is how long a new connection is read as data comes: until it is
 	// set up, and the first lists are there.
 	promptFor = 10 * time.Second
@@ -42,9 +46,10 @@ type pacedConn struct {
 	once   sync.Once
 }
 
-// dialPaced connects as client-go does, and reads at moments.
+// dialPaced connects as client-go does, but gives up sooner, and reads at
+// moments.
 func dialPaced(ctx context.Context, network, address string) (net.Conn, error) {
-	dialer := net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
+	dialer := net.Dialer{Timeout: dialFor, KeepAlive: 30 * time.Second}
 	conn, err := dialer.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
