@@ -3,6 +3,7 @@ package discovery
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 
 	corev1 "k8s.io/api/core/v1"
@@ -50,7 +51,11 @@ func newAPIServer(kubeconfig, userAgent string, health *health) (*apiServer, err
 	}
 	config.UserAgent = userAgent
 	config.WarningHandler = rest.NoWarnings{}
-	config.Dial = dialPaced
+	config.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dialPaced(ctx, network, address)
+		health.dialled(ctx, err)
+		return conn, err
+	}
 	config.ContentType = runtime.ContentTypeProtobuf
 	config.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
 	client, err := rest.HTTPClientFor(config)

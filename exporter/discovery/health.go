@@ -59,6 +59,7 @@ type health struct {
 	changed func() // called after every change, without a lock
 
 	mu       sync.Mutex
+	dial     error              // outcome of the last connection that was tried
 	last     map[resource]error // outcome of the last request of each; no entry before the first
 	granted  map[resource]bool  // a request of these was
 	failures map[resource]uint64
@@ -90,6 +91,29 @@ func (h *health) asked(ctx context.Context, r resource, err error) {
 	if !known || before != nil || err != nil {
 		h.changed()
 	}
+}
+
+// dialled notes the outcome of a connection. client-go tries ten times before a
+// watch fails, which takes a minute where nothing answers.
+func (h *health) dialled(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	h.mu.Lock()
+	was := h.dial
+	h.dial = err
+	h.mu.Unlock()
+	if was != nil || err != nil {
+		h.changed()
+	}
+}
+
+// unreachable returns why the API server could not be connected to; nil if it
+// could, or was not tried.
+func (h *health) unreachable() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.dial
 }
 
 // outcomes returns the outcome of the last request of each resource that was
@@ -151,6 +175,7 @@ func away(err error) bool {
 type facts struct {
 	opts     KubernetesOptions
 	client   error              // why there is no client of the API server
+	dial     error              // why there is no connection to it
 	last     map[resource]error // see health.outcomes
 	synced   map[resource]bool  // read completely, and then for so long that what is missing is not just late
 	services map[string]bool    // names of those that there are
@@ -161,15 +186,20 @@ type facts struct {
 // apiUp reports whether every watch is live, or its last request was at least
 // answered.
 func (f facts) apiUp() bool {
-	if f.client != nil || len(f.last) == 0 {
+	if f.client != nil || f.dial != nil {
 		return false
 	}
+	up := false
 	for r, err := range f.last {
-		if r != resourceEvents && away(err) { // events are not watched
+		if r == resourceEvents {
+			continue // they are not watched
+		}
+		if away(err) {
 			return false
 		}
+		up = true
 	}
-	return true
+	return up
 }
 
 // problems returns what is wrong with each part; parts without a problem are
@@ -180,11 +210,15 @@ func (f facts) problems() map[Part]problem {
 		problems[""] = problem{"the API server of Kubernetes cannot be asked", "run in a pod with a service account, or set discovery.kubernetes.kubeconfig", f.client}
 		return problems
 	}
+	noAnswer := f.dial
 	for r, err := range f.last {
 		if r != resourceEvents && away(err) {
-			problems[""] = problem{"the API server of Kubernetes does not answer; the last mesh stays, and probing goes on",
-				"reconnecting by itself; look at the API server and the way to it", err}
+			noAnswer = err
 		}
+	}
+	if noAnswer != nil {
+		problems[""] = problem{"the API server of Kubernetes does not answer; the last mesh stays, and probing goes on",
+			"reconnecting by itself; look at the API server and the way to it", noAnswer}
 	}
 	for _, part := range Parts() {
 		if p, ok := f.problem(part); ok {

@@ -16,8 +16,7 @@ import (
 )
 
 const (
-	// dialFor is how long a connection may take. client-go tries ten times before
-	// it says that the API server does not answer, and nobody knows until then.
+	// dialFor is how long a connection may take.
 	dialFor = 5 * time.Second
 
 	// promptFor is how long a new connection is read as data comes: until it is

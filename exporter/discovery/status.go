@@ -13,7 +13,7 @@ func (k *Kubernetes) report() {
 
 // facts returns what is known of the source itself.
 func (k *Kubernetes) facts(now time.Time) facts {
-	f := facts{opts: k.opts, last: k.health.outcomes(), synced: map[resource]bool{}, services: map[string]bool{}, seen: map[string]int{}}
+	f := facts{opts: k.opts, dial: k.health.unreachable(), last: k.health.outcomes(), synced: map[resource]bool{}, services: map[string]bool{}, seen: map[string]int{}}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	f.client = k.client
