@@ -76,7 +76,7 @@ func (c *pacedConn) Read(b []byte) (n int, err error) {
 		return 0, nil
 	}
 	for {
-		prompt := c.isPrompt(time.Now())
+		prompt := c.promptAt(time.Now())
 		var errno unix.Errno
 		err := c.raw.Read(func(fd uintptr) bool {
 			n, errno = receive(fd, b)
@@ -101,12 +101,12 @@ func (c *pacedConn) Read(b []byte) (n int, err error) {
 	}
 }
 
-// isPrompt reports whether data is read as it comes. When that ends, the kernel
+// promptAt reports whether data is read as it comes. Once that is over, the kernel
 // is told to say nothing of single changes: the runtime's poller, in which the
 // connection stays, would wake up for each packet.
 //
 // Source: socket(7), SO_RCVLOWAT; what there is can be read all the same.
-func (c *pacedConn) isPrompt(now time.Time) bool {
+func (c *pacedConn) promptAt(now time.Time) bool {
 	if c.prompt.IsZero() || now.Before(c.prompt) {
 		return !c.prompt.IsZero()
 	}
