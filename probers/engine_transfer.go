@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,7 +21,11 @@ func (e *Engine) sendTransfer(f *flight, size int) {
 		f.fd = fd
 		// However it ends, nothing of it stays: no TIME_WAIT, and no data that
 		// the kernel goes on to send.
-		return unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+		linger := unix.Linger{Onoff: 1}
+		if errno := setsockopt(fd, unix.SOL_SOCKET, unix.SO_LINGER, unsafe.Pointer(&linger), unsafe.Sizeof(linger)); errno != 0 {
+			return errno
+		}
+		return nil
 	})
 	if errors.Is(err, unix.EAFNOSUPPORT) {
 		e.finish(f, Result{Reason: NoRoute})
@@ -49,8 +54,8 @@ func (e *Engine) sendTransfer(f *flight, size int) {
 // stepTransfer goes on with a transfer whose socket has an event.
 func (e *Engine) stepTransfer(f *flight, now moment) {
 	t := f.transfer
-	info, err := e.look(f, now)
-	if err != nil || info.State == tcpSynSent || info.State == tcpSynReceived {
+	info, errno := e.look(f, now)
+	if errno != 0 || info.State == tcpSynSent || info.State == tcpSynReceived {
 		return
 	}
 	if !t.Established {
@@ -61,7 +66,7 @@ func (e *Engine) stepTransfer(f *flight, now moment) {
 		t.begun = now.mono
 		t.begin(f.to, f.number)
 	}
-	errno := t.write(f.fd)
+	errno = t.write(f.fd)
 	ended, readErrno := t.read(f.fd)
 	reason, whole := t.judge(ended)
 	switch failed := max(errno, readErrno); {
@@ -74,10 +79,10 @@ func (e *Engine) stepTransfer(f *flight, now moment) {
 }
 
 // look reads what the kernel knows of a transfer's connection.
-func (e *Engine) look(f *flight, now moment) (*unix.TCPInfo, error) {
-	info, err := unix.GetsockoptTCPInfo(f.fd, unix.IPPROTO_TCP, unix.TCP_INFO)
-	if err != nil {
-		return nil, err
+func (e *Engine) look(f *flight, now moment) (info unix.TCPInfo, errno unix.Errno) {
+	errno = getsockopt(f.fd, unix.IPPROTO_TCP, unix.TCP_INFO, unsafe.Pointer(&info), uint32(unsafe.Sizeof(info)))
+	if errno != 0 {
+		return info, errno
 	}
 	t := f.transfer
 	t.MSS, t.ReceiveMSS, t.PathMTU = int(info.Snd_mss), int(info.Rcv_mss), int(info.Pmtu)
@@ -87,22 +92,19 @@ func (e *Engine) look(f *flight, now moment) (*unix.TCPInfo, error) {
 		// The SYN counts as one byte (kernel: tcp_ack).
 		t.Acked = min(max(int(info.Bytes_acked)-1, 0), t.Request)
 	}
-	return info, nil
+	return info, 0
 }
 
 // write gives the kernel what it takes of the request.
 func (t *transfer) write(fd int) unix.Errno {
 	for len(t.request) > 0 {
-		n, err := unix.SendmsgN(fd, t.request, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
-		switch {
-		case err == nil:
+		switch n, errno := write(fd, t.request); errno {
+		case 0:
 			t.request = t.request[n:]
-		case errors.Is(err, unix.EINTR):
-		case errors.Is(err, unix.EAGAIN):
+		case unix.EINTR:
+		case unix.EAGAIN:
 			return 0
 		default:
-			var errno unix.Errno
-			errors.As(err, &errno)
 			return errno
 		}
 	}
@@ -113,13 +115,12 @@ func (t *transfer) write(fd int) unix.Errno {
 func (t *transfer) read(fd int) (ended bool, errno unix.Errno) {
 	var chunk [4096]byte
 	for len(t.answer) < t.limit() {
-		n, err := unix.Read(fd, chunk[:])
+		n, errno := read(fd, chunk[:])
 		switch {
-		case errors.Is(err, unix.EINTR):
-		case errors.Is(err, unix.EAGAIN):
+		case errno == unix.EINTR:
+		case errno == unix.EAGAIN:
 			return false, 0
-		case err != nil:
-			errors.As(err, &errno)
+		case errno != 0:
 			return true, errno
 		case n == 0:
 			return true, 0

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,8 +14,26 @@ const threadNamespace = "/proc/thread-self/ns/net"
 
 // home is the network namespace that an engine probes from.
 type home struct {
-	file  *os.File
-	inode uint64
+	file *os.File
+	name namespaceName
+}
+
+// namespaceName is what a link to a network namespace says: "net:[" and its inode
+// number.
+type namespaceName [32]byte
+
+// currentNamespace returns the name of the namespace that the calling thread is
+// in. It is asked whenever a socket is opened, and so by a raw system call, as
+// those of syscalls.go.
+func currentNamespace() (name namespaceName, err error) {
+	path := append([]byte(threadNamespace), 0)
+	at := unix.AT_FDCWD
+	_, _, errno := unix.RawSyscall6(unix.SYS_READLINKAT, uintptr(at), uintptr(unsafe.Pointer(unsafe.SliceData(path))),
+		uintptr(unsafe.Pointer(&name)), unsafe.Sizeof(name), 0, 0)
+	if errno != 0 {
+		return name, fmt.Errorf("network namespace: %w", errno)
+	}
+	return name, nil
 }
 
 // openHome returns the namespace that the calling thread is in.
@@ -23,20 +42,19 @@ func openHome() (home, error) {
 	if err != nil {
 		return home{}, fmt.Errorf("network namespace: %w", err)
 	}
-	var stat unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &stat); err != nil {
+	name, err := currentNamespace()
+	if err != nil {
 		f.Close()
-		return home{}, fmt.Errorf("network namespace: %w", err)
+		return home{}, err
 	}
-	return home{f, stat.Ino}, nil
+	return home{f, name}, nil
 }
 
 // inside runs f on a thread in the namespace: at once if the calling thread
 // is in it, and else after a setns, which needs CAP_SYS_ADMIN.
 func (h home) inside(f func() error) error {
-	var stat unix.Stat_t
 	runtime.LockOSThread()
-	if err := unix.Stat(threadNamespace, &stat); err == nil && stat.Ino == h.inode {
+	if name, err := currentNamespace(); err == nil && name == h.name {
 		defer runtime.UnlockOSThread()
 		return f()
 	}

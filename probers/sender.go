@@ -46,8 +46,8 @@ func (s *sender) full() bool { return s.nextKey-s.readKey >= unreadKeys }
 // failed was counted depends on where it failed.
 func (s *sender) restartKeys() {
 	const flags = unix.SOF_TIMESTAMPING_TX_SOFTWARE | unix.SOF_TIMESTAMPING_OPT_TSONLY | unix.SOF_TIMESTAMPING_SOFTWARE
-	_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, flags)
-	_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, flags|unix.SOF_TIMESTAMPING_OPT_ID)
+	_ = setOption(s.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, flags)
+	_ = setOption(s.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, flags|unix.SOF_TIMESTAMPING_OPT_ID)
 	s.nextKey, s.readKey = 0, 0
 }
 

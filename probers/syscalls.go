@@ -9,7 +9,8 @@ import (
 
 // The calls below are made for every probe. They are raw because the ones of
 // x/sys/unix allocate for addresses and control messages, and because none of
-// them can block: the sockets are not, so the scheduler need not be told.
+// them can block: the sockets are not, so the scheduler need not be told, which
+// would wake up the thread that watches it.
 
 func sendto(fd int, packet []byte, to unsafe.Pointer, size uintptr) unix.Errno {
 	_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(packet))),
@@ -34,12 +35,33 @@ func setsockopt(fd, level, name int, value unsafe.Pointer, size uintptr) unix.Er
 	return errno
 }
 
+// setOption sets a socket option that is a number.
+func setOption(fd, level, name, value int) unix.Errno {
+	number := int32(value)
+	return setsockopt(fd, level, name, unsafe.Pointer(&number), unsafe.Sizeof(number))
+}
+
 // socket opens a non-blocking socket in the network namespace of the calling
 // thread.
 func socket(domain, kind, protocol int) (int, unix.Errno) {
 	fd, _, errno := unix.RawSyscall(unix.SYS_SOCKET, uintptr(domain),
 		uintptr(kind|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC), uintptr(protocol))
 	return int(fd), errno
+}
+
+// write gives a connection what it takes of the bytes, and returns how many
+// that were.
+func write(fd int, b []byte) (int, unix.Errno) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))),
+		uintptr(len(b)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+	return int(n), errno
+}
+
+// read reads what has come of a connection, 0 bytes at its end.
+func read(fd int, to []byte) (int, unix.Errno) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(to))),
+		uintptr(len(to)), unix.MSG_DONTWAIT, 0, 0)
+	return int(n), errno
 }
 
 func closeFD(fd int) {

@@ -93,7 +93,7 @@ func (s *udpSocket) options(ttl uint8, whole bool) {
 		if ttl == 0 {
 			value = -1
 		}
-		_ = unix.SetsockoptInt(s.fd, level, ttlName, value) // cannot fail: in range
+		_ = setOption(s.fd, level, ttlName, value) // cannot fail: in range
 		s.ttl = ttl
 	}
 	if whole != s.whole {
@@ -101,7 +101,7 @@ func (s *udpSocket) options(ttl uint8, whole bool) {
 		if whole {
 			mode = unix.IP_PMTUDISC_PROBE
 		}
-		_ = unix.SetsockoptInt(s.fd, level, mtuName, mode)
+		_ = setOption(s.fd, level, mtuName, mode)
 		s.whole = whole
 	}
 }
@@ -121,8 +121,8 @@ func (s *udpSocket) send(number uint64, packet []byte, to unsafe.Pointer, size u
 // restartKeys makes the kernel count sends from 0 again: whether a send that
 // failed was counted depends on where it failed.
 func (s *udpSocket) restartKeys() {
-	_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, udpStamps)
-	_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, udpStamps|unix.SOF_TIMESTAMPING_OPT_ID)
+	_ = setOption(s.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, udpStamps)
+	_ = setOption(s.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, udpStamps|unix.SOF_TIMESTAMPING_OPT_ID)
 	s.nextKey, s.readKey = 0, 0
 }
 
