@@ -23,6 +23,9 @@ const (
 	// set up, and the first lists are there.
 	promptFor = 10 * time.Second
 
+	// pacedAt is the moments at which a busy connection is read.
+	pacedAt = 5 * moment.Apart
+
 	// promptAbove is how many bytes are read at once before what comes next is
 	// not waited for until the next moment, but for soon: they may be the
 	// beginning of a list. It is less than what a receive buffer holds at first,
@@ -31,16 +34,20 @@ const (
 	soon        = 5 * time.Millisecond
 )
 
-// pacedConn is a connection whose data is read at moments. In a large cluster
-// something changes ten times a second, and to wake up for each costs about as
-// much as to take it.
+// pacedConn is a connection that is read at moments as long as data keeps coming.
+// In a large cluster something changes ten times a second, and to wake up for
+// each costs about as much as to take it. A connection that was quiet from one
+// moment to the next is waited for, and what comes then is read at once.
 type pacedConn struct {
 	net.Conn
-	raw    syscall.RawConn
-	prompt time.Time // until when data is read as it comes; zero: that is over
-	clock  moment.Clock
+	raw   syscall.RawConn
+	fresh time.Time // until when data is read as it comes
+	clock moment.Clock
 
-	read   int // bytes since the last rest
+	paced bool // data is read at moments
+	quiet bool // the last rest was until a moment, and nothing has been read since
+	read  int  // bytes since the last rest
+
 	closed chan struct{}
 	once   sync.Once
 }
@@ -56,8 +63,8 @@ func dialPaced(ctx context.Context, network, address string) (net.Conn, error) {
 	return paced(conn, promptFor), nil
 }
 
-// paced returns the connection as one that is read at moments, but promptly for
-// so long.
+// paced returns the connection as one that is read at moments, but as data comes
+// for so long.
 func paced(conn net.Conn, prompt time.Duration) net.Conn {
 	socket, ok := conn.(syscall.Conn)
 	if !ok {
@@ -67,7 +74,7 @@ func paced(conn net.Conn, prompt time.Duration) net.Conn {
 	if err != nil {
 		return conn
 	}
-	return &pacedConn{Conn: conn, raw: raw, prompt: time.Now().Add(prompt), clock: moment.NewClock(), closed: make(chan struct{})}
+	return &pacedConn{Conn: conn, raw: raw, fresh: time.Now().Add(prompt), clock: moment.NewClock(), closed: make(chan struct{})}
 }
 
 // Read implements [net.Conn]. What is there is read at once.
@@ -76,16 +83,17 @@ func (c *pacedConn) Read(b []byte) (n int, err error) {
 		return 0, nil
 	}
 	for {
-		prompt := c.promptAt(time.Now())
 		var errno unix.Errno
 		err := c.raw.Read(func(fd uintptr) bool {
 			n, errno = receive(fd, b)
-			return errno != unix.EAGAIN || !prompt
+			return errno != unix.EAGAIN || c.paced
 		})
 		switch {
 		case err != nil:
 			return 0, err
 		case errno == unix.EINTR:
+		case errno == unix.EAGAIN && c.quiet:
+			c.pace(false)
 		case errno == unix.EAGAIN:
 			if err := c.rest(); err != nil {
 				return 0, err
@@ -96,25 +104,28 @@ func (c *pacedConn) Read(b []byte) (n int, err error) {
 			return 0, io.EOF
 		default:
 			c.read += n
+			c.quiet = false
+			if !c.paced && !time.Now().Before(c.fresh) {
+				c.pace(true)
+			}
 			return n, nil
 		}
 	}
 }
 
-// promptAt reports whether data is read as it comes. Once that is over, the kernel
-// is told to say nothing of single changes: the runtime's poller, in which the
+// pace has data read at moments, or as it comes. In the former case the kernel is
+// told to say nothing of single changes: the runtime's poller, in which the
 // connection stays, would wake up for each packet.
 //
-// Source: socket(7), SO_RCVLOWAT; what there is can be read all the same.
-func (c *pacedConn) promptAt(now time.Time) bool {
-	if c.prompt.IsZero() || now.Before(c.prompt) {
-		return !c.prompt.IsZero()
+// Source: socket(7), SO_RCVLOWAT; what there is can be read all the same, and
+// the poller hears of it when the mark is lowered (kernel: tcp_set_rcvlowat).
+func (c *pacedConn) pace(paced bool) {
+	c.paced = paced
+	mark := 1
+	if paced {
+		mark = promptAbove
 	}
-	c.prompt = time.Time{}
-	_ = c.raw.Control(func(fd uintptr) { // it works without, too
-		_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVLOWAT, promptAbove)
-	})
-	return false
+	_ = c.raw.Control(func(fd uintptr) { lowWater(fd, mark) })
 }
 
 // Write implements [net.Conn].
@@ -133,8 +144,9 @@ func (c *pacedConn) Write(b []byte) (int, error) {
 
 // rest waits for the next moment, or less if much has come since the last rest.
 func (c *pacedConn) rest() error {
-	wait := c.clock.Until(moment.Apart)
-	if c.read > promptAbove {
+	wait := c.clock.Until(pacedAt)
+	c.quiet = c.read <= promptAbove
+	if !c.quiet {
 		wait = min(wait, soon)
 	}
 	c.read = 0
@@ -168,4 +180,11 @@ func receive(fd uintptr, b []byte) (int, unix.Errno) {
 func send(fd uintptr, b []byte) int {
 	n, _, _ := unix.RawSyscall6(unix.SYS_SENDTO, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
 	return int(n)
+}
+
+// lowWater sets how many bytes have to be there until the poller is told. It
+// works without, too.
+func lowWater(fd uintptr, bytes int) {
+	mark := int32(bytes)
+	_, _, _ = unix.RawSyscall6(unix.SYS_SETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_RCVLOWAT, uintptr(unsafe.Pointer(&mark)), unsafe.Sizeof(mark), 0)
 }

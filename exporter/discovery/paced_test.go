@@ -40,7 +40,7 @@ func (s *fakeSocket) Read(f func(fd uintptr) bool) error {
 	return nil
 }
 
-func (s *fakeSocket) Control(func(fd uintptr)) error           { return nil }
+func (s *fakeSocket) Control(f func(fd uintptr)) error         { f(uintptr(s.ours)); return nil }
 func (s *fakeSocket) Write(func(fd uintptr) (done bool)) error { return nil }
 
 // send makes data arrive.
@@ -55,9 +55,19 @@ func (s *fakeSocket) send(t *testing.T, size int) {
 	}
 }
 
+// lowWater returns how many bytes have to be there until the poller is told.
+func (s *fakeSocket) lowWater(t *testing.T) int {
+	t.Helper()
+	mark, err := unix.GetsockoptInt(s.ours, unix.SOL_SOCKET, unix.SO_RCVLOWAT)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mark
+}
+
 // reading reads from a paced connection all the while, and counts.
 func reading(s *fakeSocket, prompt time.Duration) (c *pacedConn, bytes *atomic.Int64) {
-	c = &pacedConn{raw: s, prompt: time.Now().Add(prompt), clock: moment.NewClock(), closed: make(chan struct{})}
+	c = &pacedConn{raw: s, fresh: time.Now().Add(prompt), clock: moment.NewClock(), closed: make(chan struct{})}
 	bytes = &atomic.Int64{}
 	go func() {
 		b := make([]byte, 4096)
@@ -72,22 +82,29 @@ func reading(s *fakeSocket, prompt time.Duration) (c *pacedConn, bytes *atomic.I
 	return c, bytes
 }
 
-func TestPacedConnReadsAtMoments(t *testing.T) {
+func TestPacedConnReadsAtMomentsWhatKeepsComing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFakeSocket(t)
 		c, read := reading(s, 0)
-		synctest.Wait() // there is nothing, and it rests
-		for turn := range int64(3) {
+		s.send(t, 1000)
+		synctest.Wait()
+		if got := read.Load(); got != 1000 {
+			t.Errorf("%d bytes were read; want the first 1000 at once", got)
+		}
+		for turn := int64(1); turn <= 3; turn++ {
 			s.send(t, 1000)
-			time.Sleep(c.clock.Until(moment.Apart) - time.Millisecond)
+			time.Sleep(c.clock.Until(pacedAt) - time.Millisecond)
 			s.send(t, 1000)
 			synctest.Wait()
-			if got := read.Load(); got != 2000*turn {
-				t.Errorf("%d bytes were read before moment %d; want %d", got, turn, 2000*turn)
+			if got := read.Load(); got != 2000*turn-1000 {
+				t.Errorf("%d bytes were read before moment %d; want %d", got, turn, 2000*turn-1000)
+			}
+			if mark := s.lowWater(t); mark != promptAbove {
+				t.Errorf("the poller is told of %d bytes; want %d", mark, promptAbove)
 			}
 			time.Sleep(time.Millisecond)
 			synctest.Wait()
-			if got, want := read.Load(), 2000*(turn+1); got != want {
+			if got, want := read.Load(), 2000*turn+1000; got != want {
 				t.Errorf("%d bytes were read at moment %d; want all that were there, %d", got, turn, want)
 			}
 		}
@@ -96,7 +113,29 @@ func TestPacedConnReadsAtMoments(t *testing.T) {
 	})
 }
 
-func TestPacedConnReadsPromptlyAsLongAsItIsNew(t *testing.T) {
+func TestPacedConnReadsAtOnceAfterAQuietTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFakeSocket(t)
+		c, read := reading(s, 0)
+		for sent := int64(1); sent <= 3; sent++ {
+			s.send(t, 1000)
+			synctest.Wait()
+			if got := read.Load(); got != 1000*sent {
+				t.Errorf("%d bytes were read; want %d without waiting", got, 1000*sent)
+			}
+			time.Sleep(2 * pacedAt) // nothing comes from one moment to the next
+			synctest.Wait()
+			if mark := s.lowWater(t); mark != 1 {
+				t.Errorf("the poller is told of %d bytes; want any", mark)
+			}
+		}
+		s.send(t, 1) // it finds out that it is closed when it rests next
+		close(c.closed)
+		synctest.Wait()
+	})
+}
+
+func TestPacedConnReadsAtOnceAsLongAsItIsNew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFakeSocket(t)
 		c, read := reading(s, time.Minute)
@@ -139,7 +178,7 @@ func TestPacedConnReadsAListSoon(t *testing.T) {
 		}
 		s.send(t, 1)
 		before := read.Load()
-		time.Sleep(c.clock.Until(moment.Apart) - time.Millisecond)
+		time.Sleep(c.clock.Until(pacedAt) - time.Millisecond)
 		synctest.Wait()
 		if got := read.Load(); got != before {
 			t.Error("after the list, a change was read before the next moment")
@@ -183,7 +222,7 @@ func TestPacedConnIsAConnection(t *testing.T) {
 func TestPacedConnIsClosedWhileItRests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFakeSocket(t)
-		c := &pacedConn{raw: s, clock: moment.NewClock(), closed: make(chan struct{})}
+		c := &pacedConn{raw: s, paced: true, clock: moment.NewClock(), closed: make(chan struct{})}
 		read := make(chan error, 1)
 		go func() {
 			_, err := c.Read(make([]byte, 1))
