@@ -39,14 +39,9 @@ func (s sliceSerializer) DecoderToVersion(d runtime.Decoder, v runtime.GroupVers
 // lists, errors of the API server, JSON, and envelopes with anything unusual.
 type sliceDecoder struct{ runtime.Decoder }
 
-// Decode implements [runtime.Decoder]. The slice that it returns shares memory
-// with data until the index has taken its endpoints.
-//
-// client-go gives it bytes that nobody else has. It reads the frames of a watch
-// into a buffer that it uses again, but RawExtension.Unmarshal appends the
-// object to the Raw of a WatchEvent that Decoder.Decode made for this one event
-// and forgets (k8s.io/client-go/rest/watch, decoder.go;
-// k8s.io/apimachinery/pkg/runtime, generated.pb.go).
+// Decode implements [runtime.Decoder]. The slice that it returns has data for its
+// own until the index has taken its endpoints: the body of a response, or what
+// eventSerializer has made of an event.
 func (d sliceDecoder) Decode(data []byte, defaults *schema.GroupVersionKind, into runtime.Object) (runtime.Object, *schema.GroupVersionKind, error) {
 	raw, ok := openSlice(data)
 	if !ok || into != nil {
@@ -57,6 +52,7 @@ func (d sliceDecoder) Decode(data []byte, defaults *schema.GroupVersionKind, int
 	if err := s.Unmarshal(raw); err != nil {
 		return nil, &kind, fmt.Errorf("discovery: slice: %w", err)
 	}
+	s.memory = data
 	return &s, &kind, nil
 }
 

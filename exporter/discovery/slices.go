@@ -3,6 +3,7 @@ package discovery
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"unique"
 
 	corev1 "k8s.io/api/core/v1"
@@ -24,6 +25,7 @@ type slice struct {
 	service   string
 	family    uint8  // 0 IPv4, 1 IPv6
 	endpoints []byte // as they came, each a field, and maybe others between; nil once the index has taken them
+	memory    []byte // what they are a part of, if nothing else is; nil from then on, too
 }
 
 // Reset makes the slice empty, for Unmarshal.
@@ -90,6 +92,7 @@ func (s *slice) UnmarshalJSON(data []byte) error {
 // DeepCopyObject implements [runtime.Object].
 func (s *slice) DeepCopyObject() runtime.Object {
 	to := *s
+	to.endpoints, to.memory = slices.Clone(s.endpoints), nil
 	s.DeepCopyInto(&to.ObjectMeta)
 	return &to
 }

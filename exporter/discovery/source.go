@@ -61,10 +61,11 @@ func (x *index) put(s *slice) {
 		x.sources[s.Name] = in
 	}
 	now := x.arrive(s.endpoints)
-	s.endpoints = nil
 	head, tail := common(in.endpoints, now)
 	x.replace(in, head, len(in.endpoints)-tail, now[head:len(now)-tail])
 	clear(now) // which would keep the message
+	recycle(s.memory)
+	s.endpoints, s.memory = nil, nil
 }
 
 // drop removes a slice.
