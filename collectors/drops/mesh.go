@@ -137,13 +137,26 @@ func (m *mesh) claim(peers []*collectors.Peer, own []netip.Addr) {
 			}
 		}
 	}
+	// Few are touched, and every address of the mesh is looked at.
+	var ends [256]bool
+	for a := range m.touched {
+		ends[lastByte(a)] = true
+	}
 	for _, p := range peers {
 		for a := range addressesOf(p) {
+			if !ends[lastByte(a)] {
+				continue
+			}
 			if _, ok := m.touched[a]; ok {
 				m.touched[a] = m.numbers[p.Node]
 			}
 		}
 	}
+}
+
+func lastByte(a netip.Addr) byte {
+	bytes := a.As16()
+	return bytes[15]
 }
 
 // addressesOf returns the addresses of a node as packets have them.
