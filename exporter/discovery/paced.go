@@ -28,10 +28,14 @@ const (
 
 	// promptAbove is how many bytes are read at once before what comes next is
 	// not waited for until the next moment, but for soon: they may be the
-	// beginning of a list. It is less than what a receive buffer holds at first,
-	// and the kernel is to wake nobody up for less.
+	// beginning of a list. It is less than what a receive buffer holds at first.
 	promptAbove = 48 << 10
 	soon        = 5 * time.Millisecond
+
+	// wakeAbove is how many bytes have to be there for the kernel to wake anybody
+	// up before the next moment. It is more than comes from one to the next, and
+	// the receive buffer grows with it.
+	wakeAbove = 512 << 10
 )
 
 // pacedConn is a connection that is read at moments as long as data keeps coming.
@@ -123,7 +127,7 @@ func (c *pacedConn) pace(paced bool) {
 	c.paced = paced
 	mark := 1
 	if paced {
-		mark = promptAbove
+		mark = wakeAbove
 	}
 	_ = c.raw.Control(func(fd uintptr) { lowWater(fd, mark) })
 }

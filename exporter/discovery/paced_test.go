@@ -99,8 +99,8 @@ func TestPacedConnReadsAtMomentsWhatKeepsComing(t *testing.T) {
 			if got := read.Load(); got != 2000*turn-1000 {
 				t.Errorf("%d bytes were read before moment %d; want %d", got, turn, 2000*turn-1000)
 			}
-			if mark := s.lowWater(t); mark != promptAbove {
-				t.Errorf("the poller is told of %d bytes; want %d", mark, promptAbove)
+			if mark := s.lowWater(t); mark != wakeAbove {
+				t.Errorf("the poller is told of %d bytes; want %d", mark, wakeAbove)
 			}
 			time.Sleep(time.Millisecond)
 			synctest.Wait()
