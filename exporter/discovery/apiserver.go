@@ -67,7 +67,7 @@ func newAPIServer(kubeconfig, userAgent string, health *health) (*apiServer, err
 	if err != nil {
 		return nil, err
 	}
-	slices, err := groupClient(*config, client, sliceSerializer{codecs}, "/apis", discoveryv1.SchemeGroupVersion)
+	slices, err := groupClient(*config, client, sliceSerializer{codecs, &memory{}}, "/apis", discoveryv1.SchemeGroupVersion)
 	if err != nil {
 		return nil, err
 	}

@@ -27,17 +27,23 @@ const envelopeMagic = "k8s\x00"
 
 // sliceSerializer has an EndpointSlice in protobuf read where it lies. What it
 // wraps would copy it out of its envelope first.
-type sliceSerializer struct{ runtime.NegotiatedSerializer }
+type sliceSerializer struct {
+	runtime.NegotiatedSerializer
+	memory *memory
+}
 
 // DecoderToVersion implements [runtime.NegotiatedSerializer]. The decoder is
 // for responses, and for the objects of a watch.
 func (s sliceSerializer) DecoderToVersion(d runtime.Decoder, v runtime.GroupVersioner) runtime.Decoder {
-	return sliceDecoder{s.NegotiatedSerializer.DecoderToVersion(d, v)}
+	return sliceDecoder{s.NegotiatedSerializer.DecoderToVersion(d, v), s.memory}
 }
 
 // sliceDecoder leaves all but EndpointSlices in protobuf to what it wraps:
 // lists, errors of the API server, JSON, and envelopes with anything unusual.
-type sliceDecoder struct{ runtime.Decoder }
+type sliceDecoder struct {
+	runtime.Decoder
+	memory *memory
+}
 
 // Decode implements [runtime.Decoder]. The slice that it returns has data for its
 // own until the index has taken its endpoints: the body of a response, or what
@@ -52,7 +58,7 @@ func (d sliceDecoder) Decode(data []byte, defaults *schema.GroupVersionKind, int
 	if err := s.Unmarshal(raw); err != nil {
 		return nil, &kind, fmt.Errorf("discovery: slice: %w", err)
 	}
-	s.memory = data
+	s.held, s.in = data, d.memory
 	return &s, &kind, nil
 }
 

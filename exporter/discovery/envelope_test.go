@@ -21,7 +21,7 @@ import (
 // negotiator returns how client-go chooses decoders for the discovery group.
 func negotiator() runtime.ClientNegotiator {
 	codecs := serializer.NewCodecFactory(newScheme()).WithoutConversion()
-	return runtime.NewClientNegotiator(sliceSerializer{codecs}, discoveryv1.SchemeGroupVersion)
+	return runtime.NewClientNegotiator(sliceSerializer{codecs, &memory{}}, discoveryv1.SchemeGroupVersion)
 }
 
 // watchOf returns a watch in protobuf as client-go reads it.
@@ -188,7 +188,7 @@ func FuzzEnvelope(f *testing.F) {
 	theirs := runtime.WithoutVersionDecoder{Decoder: protobuf.NewSerializer(scheme, scheme)}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		want, wantKind, wantErr := theirs.Decode(data, nil, nil)
-		got, gotKind, gotErr := sliceDecoder{theirs}.Decode(data, nil, nil)
+		got, gotKind, gotErr := sliceDecoder{theirs, &memory{}}.Decode(data, nil, nil)
 		if (gotErr == nil) != (wantErr == nil) {
 			t.Fatalf("Decode() = %v; client-go's: %v", gotErr, wantErr)
 		}

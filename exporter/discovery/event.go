@@ -26,7 +26,7 @@ func (s sliceSerializer) SupportedMediaTypes() []runtime.SerializerInfo {
 	for i, t := range types {
 		if t.MediaType == runtime.ContentTypeProtobuf && t.StreamSerializer != nil {
 			stream := *t.StreamSerializer
-			stream.Serializer = eventSerializer{stream.Serializer}
+			stream.Serializer = eventSerializer{stream.Serializer, s.memory}
 			types[i].StreamSerializer = &stream
 		}
 	}
@@ -35,10 +35,13 @@ func (s sliceSerializer) SupportedMediaTypes() []runtime.SerializerInfo {
 
 // eventSerializer reads the events of a watch in protobuf. What it wraps would
 // make 17 kB of garbage for each endpoint of a large cluster that changes.
-type eventSerializer struct{ runtime.Serializer }
+type eventSerializer struct {
+	runtime.Serializer
+	memory *memory
+}
 
-// Decode implements [runtime.Decoder]. The event's object is in memory that
-// nobody else has: client-go reads all frames of a watch into one buffer.
+// Decode implements [runtime.Decoder]. The object of the event has memory of its
+// own: client-go reads all frames of a watch into one buffer.
 func (s eventSerializer) Decode(data []byte, defaults *schema.GroupVersionKind, into runtime.Object) (runtime.Object, *schema.GroupVersionKind, error) {
 	event, ok := into.(*metav1.WatchEvent)
 	if !ok {
@@ -48,7 +51,7 @@ func (s eventSerializer) Decode(data []byte, defaults *schema.GroupVersionKind, 
 	if !ok {
 		return s.Serializer.Decode(data, defaults, into)
 	}
-	*event = metav1.WatchEvent{Type: string(kind), Object: runtime.RawExtension{Raw: remember(object)}}
+	*event = metav1.WatchEvent{Type: string(kind), Object: runtime.RawExtension{Raw: s.memory.hold(object)}}
 	return event, defaults, nil
 }
 
@@ -76,22 +79,19 @@ func openEvent(data []byte) (kind, object []byte, ok bool) {
 	return kind, object, object != nil
 }
 
-// forgotten is memory of objects, each a *[]byte, that can be used again.
-var forgotten sync.Pool
+// memory is where objects are held until the index has taken what it needs of
+// them, and then others.
+type memory struct{ spare sync.Pool } // each a *[]byte
 
-// remember returns a copy of an object, for which recycle may be called.
-func remember(object []byte) []byte {
-	var memory []byte
-	if was, ok := forgotten.Get().(*[]byte); ok {
-		memory = *was
+// hold returns a copy of an object.
+func (m *memory) hold(object []byte) []byte {
+	var free []byte
+	if spare, ok := m.spare.Get().(*[]byte); ok {
+		free = *spare
 	}
-	return append(memory[:0], object...)
+	return append(free[:0], object...)
 }
 
-// recycle has memory of an object used for others to come. Nobody may know of it
-// any more.
-func recycle(memory []byte) {
-	if memory != nil {
-		forgotten.Put(&memory)
-	}
-}
+// release has the memory of an object used for others. Nobody may know of the
+// object any more.
+func (m *memory) release(object []byte) { m.spare.Put(&object) }

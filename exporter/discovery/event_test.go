@@ -32,10 +32,10 @@ func TestTheIndexOutlivesTheMemoryOfEvents(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := object.(*slice)
-		memory := s.memory
+		memory := s.held
 		got.put(s)
-		if len(memory) == 0 || s.memory != nil || s.endpoints != nil {
-			t.Fatalf("of an object of %d bytes, a slice that the index has taken still has %d, endpoints in %d", len(memory), len(s.memory), len(s.endpoints))
+		if len(memory) == 0 || s.held != nil || s.endpoints != nil {
+			t.Fatalf("of an object of %d bytes, a slice that the index has taken still has %d, endpoints in %d", len(memory), len(s.held), len(s.endpoints))
 		}
 		clear(memory[:cap(memory)])
 	}
@@ -112,11 +112,11 @@ func TestACopyOfASliceHasMemoryOfItsOwn(t *testing.T) {
 	}
 	s := object.(*slice)
 	c := s.DeepCopyObject().(*slice)
-	clear(s.memory)
+	clear(s.held)
 	if diff := cmp.Diff(said(fullSlice()), read(t, c)); diff != "" {
 		t.Errorf("copy (-want +got):\n%s", diff)
 	}
-	if c.memory != nil {
+	if c.held != nil {
 		t.Error("copy and slice would both give back the same memory")
 	}
 }

@@ -25,7 +25,8 @@ type slice struct {
 	service   string
 	family    uint8  // 0 IPv4, 1 IPv6
 	endpoints []byte // as they came, each a field, and maybe others between; nil once the index has taken them
-	memory    []byte // what they are a part of, if nothing else is; nil from then on, too
+	held      []byte // the object that they are a part of, if others may use its memory after that
+	in        *memory
 }
 
 // Reset makes the slice empty, for Unmarshal.
@@ -73,6 +74,14 @@ func (s *slice) Unmarshal(data []byte) error {
 	return nil
 }
 
+// release ends the slice's endpoints, which the index has taken.
+func (s *slice) release() {
+	if s.held != nil {
+		s.in.release(s.held)
+	}
+	s.endpoints, s.held = nil, nil
+}
+
 // UnmarshalJSON reads the JSON form, which a server or proxy that knows no
 // protobuf sends.
 func (s *slice) UnmarshalJSON(data []byte) error {
@@ -92,7 +101,7 @@ func (s *slice) UnmarshalJSON(data []byte) error {
 // DeepCopyObject implements [runtime.Object].
 func (s *slice) DeepCopyObject() runtime.Object {
 	to := *s
-	to.endpoints, to.memory = slices.Clone(s.endpoints), nil
+	to.endpoints, to.held = slices.Clone(s.endpoints), nil
 	s.DeepCopyInto(&to.ObjectMeta)
 	return &to
 }

@@ -64,8 +64,7 @@ func (x *index) put(s *slice) {
 	head, tail := common(in.endpoints, now)
 	x.replace(in, head, len(in.endpoints)-tail, now[head:len(now)-tail])
 	clear(now) // which would keep the message
-	recycle(s.memory)
-	s.endpoints, s.memory = nil, nil
+	s.release()
 }
 
 // drop removes a slice.
