@@ -18,22 +18,24 @@ type home struct {
 	name namespaceName
 }
 
-// namespaceName is what a link to a network namespace says: "net:[" and its inode
-// number.
+// namespaceName is what a link to a network namespace says.
 type namespaceName [32]byte
 
+// nameOf returns the name of the namespace with an inode number.
+func nameOf(inode uint64) (name namespaceName) {
+	copy(name[:], fmt.Sprintf("net:[%d]", inode))
+	return name
+}
+
 // currentNamespace returns the name of the namespace that the calling thread is
-// in. It is asked whenever a socket is opened, and so by a raw system call, as
-// those of syscalls.go.
-func currentNamespace() (name namespaceName, err error) {
+// in; it is empty if that cannot be told. It is asked whenever a socket is opened,
+// and so by a raw system call, as those of syscalls.go.
+func currentNamespace() (name namespaceName) {
 	path := append([]byte(threadNamespace), 0)
 	at := unix.AT_FDCWD
-	_, _, errno := unix.RawSyscall6(unix.SYS_READLINKAT, uintptr(at), uintptr(unsafe.Pointer(unsafe.SliceData(path))),
+	_, _, _ = unix.RawSyscall6(unix.SYS_READLINKAT, uintptr(at), uintptr(unsafe.Pointer(unsafe.SliceData(path))),
 		uintptr(unsafe.Pointer(&name)), unsafe.Sizeof(name), 0, 0)
-	if errno != 0 {
-		return name, fmt.Errorf("network namespace: %w", errno)
-	}
-	return name, nil
+	return name
 }
 
 // openHome returns the namespace that the calling thread is in.
@@ -42,19 +44,19 @@ func openHome() (home, error) {
 	if err != nil {
 		return home{}, fmt.Errorf("network namespace: %w", err)
 	}
-	name, err := currentNamespace()
-	if err != nil {
+	var stat unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &stat); err != nil {
 		f.Close()
-		return home{}, err
+		return home{}, fmt.Errorf("network namespace: %w", err)
 	}
-	return home{f, name}, nil
+	return home{f, nameOf(stat.Ino)}, nil
 }
 
 // inside runs f on a thread in the namespace: at once if the calling thread
 // is in it, and else after a setns, which needs CAP_SYS_ADMIN.
 func (h home) inside(f func() error) error {
 	runtime.LockOSThread()
-	if name, err := currentNamespace(); err == nil && name == h.name {
+	if currentNamespace() == h.name {
 		defer runtime.UnlockOSThread()
 		return f()
 	}
