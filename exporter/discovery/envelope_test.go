@@ -24,6 +24,16 @@ func negotiator() runtime.ClientNegotiator {
 	return runtime.NewClientNegotiator(sliceSerializer{codecs, &memory{}}, discoveryv1.SchemeGroupVersion)
 }
 
+// decoderOf returns what client-go reads responses of a media type with.
+func decoderOf(t testing.TB, mediaType string) runtime.Decoder {
+	t.Helper()
+	decoder, err := negotiator().Decoder(mediaType, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return decoder
+}
+
 // watchOf returns a watch in protobuf as client-go reads it.
 func watchOf(t testing.TB, body io.Reader) *restwatch.Decoder {
 	t.Helper()
@@ -90,12 +100,8 @@ func TestASliceIsReadIntoTheOneThatIsGiven(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	decoder, err := negotiator().Decoder(runtime.ContentTypeProtobuf, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var s slice
-	if err := runtime.DecodeInto(decoder, envelope(t, sliceKind, wire), &s); err != nil || s.Name != fullSlice().Name {
+	if err := runtime.DecodeInto(decoderOf(t, runtime.ContentTypeProtobuf), envelope(t, sliceKind, wire), &s); err != nil || s.Name != fullSlice().Name {
 		t.Errorf("DecodeInto() = %v, slice %q", err, s.Name)
 	}
 }
@@ -119,11 +125,7 @@ func TestWhatIsNoSliceInProtobufIsReadByClientGo(t *testing.T) {
 		"a slice in JSON":    {runtime.ContentTypeJSON, text},
 		"a list in protobuf": {runtime.ContentTypeProtobuf, envelope(t, sliceKind+"List", wire)},
 	} {
-		decoder, err := negotiator().Decoder(tt.mediaType, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		object, err := runtime.Decode(decoder, tt.data)
+		object, err := runtime.Decode(decoderOf(t, tt.mediaType), tt.data)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue

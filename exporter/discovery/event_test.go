@@ -102,11 +102,7 @@ func TestACopyOfASliceHasMemoryOfItsOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	decoder, err := negotiator().Decoder(runtime.ContentTypeProtobuf, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	object, err := runtime.Decode(decoder, envelope(t, sliceKind, wire))
+	object, err := runtime.Decode(decoderOf(t, runtime.ContentTypeProtobuf), envelope(t, sliceKind, wire))
 	if err != nil {
 		t.Fatal(err)
 	}
