@@ -57,6 +57,7 @@ type Engine struct {
 	pools     [2]tcpPool
 	udp       udpProbes
 	traces    traces
+	routes    routes
 	address   sockaddr
 
 	flights   ring
@@ -221,6 +222,7 @@ func (e *Engine) Close() error {
 	}
 	e.udp.each(func(s *udpSocket) { closeFD(s.fd) })
 	e.traces.close()
+	e.routes.close()
 	e.wait.close()
 	if err := e.home.file.Close(); err != nil {
 		return fmt.Errorf("probe engine: %w", err)
