@@ -53,7 +53,6 @@ type agent struct {
 	applied    applied
 	targets    map[meshTarget]*sink
 	measuring  map[courseKey]course
-	scheduled  map[string][]schedule.Target // of both, by vantage
 	rotation   *rotation
 	coverage   *metrics.Coverage
 	covered    time.Time // when it was counted last
@@ -163,7 +162,7 @@ func (a *agent) run(ctx context.Context, hup <-chan struct{}) error {
 			a.follow(a.view.own())
 			a.cover(now)
 			if a.rotation.next(a.cfg, now) {
-				a.schedule()
+				a.visit()
 			}
 			for _, v := range a.vantages {
 				v.publish(now)
@@ -269,7 +268,7 @@ func (a *agent) apply() {
 	a.prober.Peers(peerStates(a.node, nodes, len(a.snapshot.Nodes)))
 	if a.cfg == a.applied.cfg && slices.EqualFunc(nodes, a.applied.nodes, (*discovery.Node).SameAs) {
 		if ended {
-			a.schedule()
+			a.visit()
 		}
 		return // something changed that is not probed all the time
 	}
@@ -278,6 +277,7 @@ func (a *agent) apply() {
 	a.prober.Zones(zonePairs(self.Zone, a.node, nodes))
 	a.board.set(boardPeers(nodes, a.node))
 	a.setTargets(meshTargets(a.cfg, len(a.key) > 0, nodes), a.courses(nodes))
+	a.visit()
 }
 
 // follow makes the pod vantage that of this node's endpoint, whose namespace
@@ -312,8 +312,9 @@ func (a *agent) setTargets(wanted []meshTarget, courses []courseKey) {
 		measuring[k] = c
 		byVantage[k.vantage] = append(byVantage[k.vantage], k.scheduled(c))
 	}
-	a.scheduled = byVantage
-	a.schedule()
+	for name, v := range a.vantages {
+		v.loop.Set("mesh", byVantage[name])
+	}
 	for k, c := range a.measuring {
 		if measuring[k] == nil {
 			c.forget()
@@ -329,12 +330,11 @@ func (a *agent) setTargets(wanted []meshTarget, courses []courseKey) {
 	a.targets = sinks
 }
 
-// schedule gives the loops what is probed all the time, and whom this node
-// visits now.
-func (a *agent) schedule() {
+// visit gives the loops the nodes that this node visits now.
+func (a *agent) visit() {
 	visits := a.rotation.targets(a.cfg, a.vantages)
 	for name, v := range a.vantages {
-		v.loop.Set(slices.Concat(a.scheduled[name], visits[name]))
+		v.loop.Set("visits", visits[name])
 	}
 }
 

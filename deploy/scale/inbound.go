@@ -22,10 +22,12 @@ func probeNode(ctx context.Context, key []byte, families []bool) error {
 	engine.SetKey(key)
 	cfg := config.Default()
 	pacer := schedule.NewPacer[probers.Probe](time.Now())
+	var tag uint64
 	for peer := range cfg.Mesh.Peers {
 		for _, v6 := range families {
 			for _, p := range probesOfPeer(cfg, v6) {
-				p.Tag = uint64(pacer.Len())
+				p.Tag = tag
+				tag++
 				pacer.Add(p, fmt.Sprintf("%d %v", peer, p), cfg.Probes.ICMP.Interval, time.Now())
 			}
 		}

@@ -94,9 +94,9 @@ type Loop struct {
 	health    func(Health)
 
 	mu      sync.Mutex
-	wanted  map[string]Target
-	changed bool
-	engine  Engine // nil unless running
+	wanted  map[string][]Target // by group
+	changed map[string]bool     // groups
+	engine  Engine              // nil unless running
 }
 
 // Health is what the loop says about itself after each round.
@@ -110,19 +110,16 @@ type Health struct {
 // has entered the namespace. health is told how the loop keeps up, and
 // must not block.
 func NewLoop(newEngine func() (Engine, error), health func(Health)) *Loop {
-	return &Loop{newEngine: newEngine, health: health, wanted: make(map[string]Target)}
+	return &Loop{newEngine: newEngine, health: health, wanted: make(map[string][]Target), changed: make(map[string]bool)}
 }
 
-// Set replaces the targets. Those that were there before, with the same
-// interval and probe, keep their place in time.
-func (l *Loop) Set(targets []Target) {
-	wanted := make(map[string]Target, len(targets))
-	for _, t := range targets {
-		wanted[t.Key] = t
-	}
+// Set replaces the targets of a group; a key is in one group only. Those that
+// were in it before, with the same interval and probe, keep their place in time.
+// The list belongs to the Loop from then on.
+func (l *Loop) Set(group string, targets []Target) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.wanted, l.changed = wanted, true
+	l.wanted[group], l.changed[group] = targets, true
 	if l.engine != nil {
 		l.engine.Wake()
 	}
@@ -142,9 +139,7 @@ func (l *Loop) Run(ctx context.Context, ns *netns.Namespace) error {
 	}
 	defer engine.Close()
 
-	l.mu.Lock()
-	l.engine, l.changed = engine, true
-	l.mu.Unlock()
+	l.begin(engine)
 	defer func() {
 		l.mu.Lock()
 		l.engine = nil
@@ -156,12 +151,29 @@ func (l *Loop) Run(ctx context.Context, ns *netns.Namespace) error {
 	return nil
 }
 
-// take returns the targets if they have changed since the last call.
-func (l *Loop) take() (targets map[string]Target, changed bool) {
+// begin makes the engine the one that is woken up, and all targets new to it.
+func (l *Loop) begin(engine Engine) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	changed, l.changed = l.changed, false
-	return l.wanted, changed
+	l.engine = engine
+	for group := range l.wanted {
+		l.changed[group] = true
+	}
+}
+
+// take returns the groups of targets that have changed since the last call.
+func (l *Loop) take() map[string][]Target {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.changed) == 0 {
+		return nil
+	}
+	groups := make(map[string][]Target, len(l.changed))
+	for group := range l.changed {
+		groups[group] = l.wanted[group]
+	}
+	clear(l.changed)
+	return groups
 }
 
 // round is the state of a running loop, owned by its goroutine.
@@ -169,8 +181,8 @@ type round struct {
 	engine Engine
 	batch  time.Duration
 	epoch  time.Time // of the pacer
-	pacer  *Pacer[uint64]
-	byKey  map[string]uint64 // Target.Key → tag
+	pacer  *Pacer[*running]
+	groups map[string]map[string]*running // by group and Target.Key
 	byTag  map[uint64]*running
 	last   uint64 // tag given last
 	out    []probers.Result
@@ -182,8 +194,10 @@ type round struct {
 // flow, or the course's own tag, in its lower 32 bits.
 type running struct {
 	Target
+	tag   uint64
 	flow  uint16
 	taken time.Duration
+	gone  bool // from its group
 }
 
 const ownBits = 32
@@ -192,23 +206,24 @@ func newRound(engine Engine, epoch time.Time) *round {
 	return &round{
 		engine: engine,
 		epoch:  epoch,
-		pacer:  NewPacer[uint64](epoch),
-		byKey:  make(map[string]uint64),
+		pacer:  NewPacer[*running](epoch),
+		groups: make(map[string]map[string]*running),
 		byTag:  make(map[uint64]*running),
 	}
 }
 
 func (r *round) run(ctx context.Context, l *Loop) {
 	for ctx.Err() == nil {
-		if wanted, changed := l.take(); changed {
-			r.apply(wanted, time.Now())
+		if groups := l.take(); groups != nil {
+			r.apply(groups, time.Now())
 		}
 		r.send(time.Now())
 		r.out = r.engine.Poll(r.pacer.Next(time.Now(), idle), r.out[:0])
-		for _, res := range r.out {
+		for i := range r.out {
+			res := &r.out[i]
 			if t, ok := r.byTag[res.Tag>>ownBits]; ok {
 				res.Tag &= 1<<ownBits - 1
-				t.Sink.Result(res)
+				t.Sink.Result(*res)
 			}
 		}
 		l.health(Health{Skipped: r.pacer.Skipped(), Stats: r.engine.Stats(), Err: r.engine.Err()})
@@ -218,15 +233,14 @@ func (r *round) run(ctx context.Context, l *Loop) {
 // send sends every probe that is due.
 func (r *round) send(now time.Time) {
 	for {
-		tag, due, ok := r.pacer.Pop(now)
+		t, due, ok := r.pacer.Pop(now)
 		if !ok {
 			return
 		}
-		t := r.byTag[tag]
 		if t.spares(t.taken, r.epoch, due) && t.Sink.Calm() {
 			continue
 		}
-		for _, p := range r.turn(tag, t) {
+		for _, p := range r.turn(t) {
 			r.engine.Send(p)
 			t.Sink.Sent(max(now.Sub(due)-r.batch, 0))
 		}
@@ -234,9 +248,9 @@ func (r *round) send(now time.Time) {
 }
 
 // turn returns what a target sends in this turn.
-func (r *round) turn(tag uint64, t *running) []probers.Probe {
+func (r *round) turn(t *running) []probers.Probe {
 	if t.Course == nil {
-		t.Probe.Tag, t.Probe.Flow = tag<<ownBits|uint64(t.flow), t.flow
+		t.Probe.Tag, t.Probe.Flow = t.tag<<ownBits|uint64(t.flow), t.flow
 		t.flow = (t.flow + 1) % max(t.Flows, 1)
 		r.turnOut = r.turnOut[:0]
 		for range max(t.Train, 1) {
@@ -246,43 +260,50 @@ func (r *round) turn(tag uint64, t *running) []probers.Probe {
 	}
 	probes := t.Course.Turn(r.engine)
 	for i := range probes {
-		probes[i].Tag = tag<<ownBits | probes[i].Tag&(1<<ownBits-1)
+		probes[i].Tag = t.tag<<ownBits | probes[i].Tag&(1<<ownBits-1)
 	}
 	return probes
 }
 
-// apply makes the running targets the wanted ones. A target that changed gets
-// a new tag, so that replies to its old probes are not taken for new ones.
-func (r *round) apply(wanted map[string]Target, now time.Time) {
-	for key, tag := range r.byKey {
-		was := r.byTag[tag]
-		t, ok := wanted[key]
-		if ok && t.same(was.Target) {
-			was.Sink = t.Sink
-			continue
+// apply makes the running targets of the groups the wanted ones. A target that
+// changed gets a new tag, so that replies to its old probes are not taken for new
+// ones.
+func (r *round) apply(groups map[string][]Target, now time.Time) {
+	for group, wanted := range groups {
+		before, after := r.groups[group], make(map[string]*running, len(wanted))
+		for _, t := range wanted {
+			if was, ok := before[t.Key]; ok && t.same(was.Target) {
+				was.Sink = t.Sink
+				after[t.Key] = was
+				continue
+			}
+			r.last++
+			after[t.Key] = &running{Target: t, tag: r.last, taken: t.taken()}
 		}
-		r.pacer.Remove(tag)
-		delete(r.byTag, tag)
-		delete(r.byKey, key)
-	}
-	for key, t := range wanted {
-		if _, ok := r.byKey[key]; ok {
-			continue
+		for key, was := range before {
+			if was.gone = after[key] != was; was.gone {
+				delete(r.byTag, was.tag)
+			}
 		}
-		r.last++
-		r.byKey[key], r.byTag[r.last] = r.last, &running{Target: t, taken: t.taken()}
-		r.pacer.Add(r.last, key, t.Interval, now)
+		r.pacer.Remove(func(t *running) bool { return t.gone })
+		for key, t := range after {
+			if before[key] != t {
+				r.byTag[t.tag] = t
+				r.pacer.Add(t, key, t.Interval, now)
+			}
+		}
+		r.groups[group] = after
 	}
-	r.batch = batchOf(wanted)
+	r.batch = r.batchOf()
 	r.engine.SetBatch(r.batch)
 }
 
 // batchOf returns how far apart the moments are at which the targets are probed:
 // what is due between two of them leaves at the second, and round trips, which
 // are timed by the kernel, do not change by it. No target has two turns in one.
-func batchOf(targets map[string]Target) time.Duration {
+func (r *round) batchOf() time.Duration {
 	batch := moment.Apart
-	for _, t := range targets {
+	for _, t := range r.byTag {
 		batch = min(batch, t.Interval/2)
 	}
 	return batch

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/podnet-exporter/podnet_exporter/exporter/moment"
 	"github.com/podnet-exporter/podnet_exporter/exporter/netns"
 	"github.com/podnet-exporter/podnet_exporter/probers"
 )
@@ -105,9 +106,7 @@ func start(t *testing.T, l *Loop, e *echo) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	l.mu.Lock()
-	l.engine, l.changed = e, true
-	l.mu.Unlock()
+	l.begin(e)
 	go func() {
 		defer close(done)
 		newRound(e, time.Now()).run(ctx, l)
@@ -127,7 +126,7 @@ func TestLoopProbesEveryTargetOncePerInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, e := newTestLoop(), newEcho()
 		a, b := &tally{}, &tally{}
-		l.Set([]Target{{Key: "a", Interval: time.Second, Sink: a}, {Key: "b", Interval: 2 * time.Second, Sink: b}})
+		l.Set("mesh", []Target{{Key: "a", Interval: time.Second, Sink: a}, {Key: "b", Interval: 2 * time.Second, Sink: b}})
 		start(t, l, e)
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
@@ -155,7 +154,7 @@ func TestLoopBatchesWhatItSends(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			l, e, sink := newTestLoop(), newEcho(), &tally{}
 			e.late = tc.late
-			l.Set([]Target{{Key: "a", Interval: tc.interval, Sink: sink}, {Key: "slow", Interval: time.Minute, Sink: &tally{}}})
+			l.Set("mesh", []Target{{Key: "a", Interval: tc.interval, Sink: sink}, {Key: "slow", Interval: time.Minute, Sink: &tally{}}})
 			start(t, l, e)
 			time.Sleep(2 * time.Second)
 			synctest.Wait()
@@ -175,7 +174,7 @@ func TestLoopTakesUpNewTargetsAtOnce(t *testing.T) {
 		start(t, l, e)
 		time.Sleep(10 * time.Second) // idle, in a long poll
 		a := &tally{}
-		l.Set([]Target{{Key: "a", Interval: time.Second, Sink: a}})
+		l.Set("mesh", []Target{{Key: "a", Interval: time.Second, Sink: a}})
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if sent, _ := a.counts(); sent != 1 {
@@ -188,12 +187,12 @@ func TestLoopLeavesUnchangedTargetsAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, e := newTestLoop(), newEcho()
 		same := Target{Key: "a", Interval: time.Second, Sink: &tally{}}
-		l.Set([]Target{same})
+		l.Set("mesh", []Target{same})
 		start(t, l, e)
 		time.Sleep(3 * time.Second)
 		replacement := &tally{}
 		same.Sink = replacement
-		l.Set([]Target{same, {Key: "b", Interval: time.Second, Sink: &tally{}}})
+		l.Set("mesh", []Target{same, {Key: "b", Interval: time.Second, Sink: &tally{}}})
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
 		tags := map[uint64]int{}
@@ -209,6 +208,33 @@ func TestLoopLeavesUnchangedTargetsAlone(t *testing.T) {
 	})
 }
 
+func TestLoopKeepsTheGroupsOfTargetsApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, e := newTestLoop(), newEcho()
+		always, guest := &tally{}, &tally{}
+		l.Set("mesh", []Target{{Key: "a", Interval: time.Second, Sink: always}})
+		l.Set("visits", []Target{{Key: "b", Interval: 100 * time.Millisecond, Sink: guest}})
+		start(t, l, e)
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		if e.batch != 50*time.Millisecond {
+			t.Errorf("worked every %v; want half the guest's interval", e.batch)
+		}
+		l.Set("visits", nil)
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		if sent, _ := always.counts(); sent != 6 {
+			t.Errorf("sent %d of the target that stayed in 6 s; want 6", sent)
+		}
+		if sent, results := guest.counts(); sent != 30 || results != 30 {
+			t.Errorf("sent %d of the target that left after 3 s, %d results; want 30", sent, results)
+		}
+		if e.batch != moment.Apart {
+			t.Errorf("worked every %v without the guest; want %v", e.batch, moment.Apart)
+		}
+	})
+}
+
 func TestLoopLeavesOutSpareTurnsWhileAllIsCalm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, e := newTestLoop(), newEcho()
@@ -218,7 +244,7 @@ func TestLoopLeavesOutSpareTurnsWhileAllIsCalm(t *testing.T) {
 			sinks[i] = &tally{calm: true}
 			targets = append(targets, Target{Key: fmt.Sprint("target ", i), Interval: time.Second, Spare: 2, Sink: sinks[i]})
 		}
-		l.Set(targets)
+		l.Set("mesh", targets)
 		start(t, l, e)
 		var before int
 		for range 3 { // one turn of all
@@ -256,7 +282,7 @@ func TestLoopTakesTurnsInTheFlows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, e := newTestLoop(), newEcho()
 		c := &tally{}
-		l.Set([]Target{{Key: "a", Interval: time.Second, Flows: 3, Sink: c}})
+		l.Set("mesh", []Target{{Key: "a", Interval: time.Second, Flows: 3, Sink: c}})
 		start(t, l, e)
 		time.Sleep(7 * time.Second)
 		synctest.Wait()
@@ -277,7 +303,7 @@ func TestLoopSendsATrainInOneFlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, e := newTestLoop(), newEcho()
 		c := &tally{}
-		l.Set([]Target{{Key: "a", Interval: time.Second, Flows: 2, Train: 2, Sink: c}})
+		l.Set("mesh", []Target{{Key: "a", Interval: time.Second, Flows: 2, Train: 2, Sink: c}})
 		start(t, l, e)
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
@@ -307,7 +333,7 @@ func TestLoopFollowsACourse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, e := newTestLoop(), newEcho()
 		c := &tally{}
-		l.Set([]Target{{Key: "a", Interval: time.Second, Course: &countdown{left: 2}, Sink: c}})
+		l.Set("mesh", []Target{{Key: "a", Interval: time.Second, Course: &countdown{left: 2}, Sink: c}})
 		start(t, l, e)
 		time.Sleep(4 * time.Second)
 		synctest.Wait()
@@ -321,12 +347,12 @@ func TestLoopIgnoresRepliesToTargetsThatAreGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, e := newTestLoop(), newEcho()
 		gone := &tally{}
-		l.Set([]Target{{Key: "a", Interval: time.Second, Sink: gone}})
+		l.Set("mesh", []Target{{Key: "a", Interval: time.Second, Sink: gone}})
 		start(t, l, e)
 		time.Sleep(1500 * time.Millisecond)
 		synctest.Wait()
 		before, _ := gone.counts()
-		l.Set(nil)
+		l.Set("mesh", nil)
 		synctest.Wait()
 		e.mu.Lock()
 		e.ready = append(e.ready, probers.Result{Tag: 1 << ownBits, Event: probers.Late})
@@ -365,7 +391,7 @@ func TestLoopSaysWhyProbesCannotBeSent(t *testing.T) {
 		e.err = errors.New("no raw socket")
 		said := make(chan error, 100)
 		l := NewLoop(nil, func(h Health) { said <- h.Err })
-		l.Set([]Target{{Key: "a", Interval: time.Second, Sink: &tally{}}})
+		l.Set("mesh", []Target{{Key: "a", Interval: time.Second, Sink: &tally{}}})
 		start(t, l, e)
 		time.Sleep(5 * time.Second)
 		synctest.Wait()

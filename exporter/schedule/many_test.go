@@ -124,7 +124,7 @@ func probeMany(t *testing.T, ns *netns.Namespace, kind probers.Kind, targets int
 			}},
 		})
 	}
-	loop.Set(wanted)
+	loop.Set("mesh", wanted)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- loop.Run(ctx, ns) }()

@@ -2,8 +2,8 @@
 package schedule
 
 import (
-	"container/heap"
 	"hash/fnv"
+	"slices"
 	"time"
 )
 
@@ -14,50 +14,39 @@ import (
 //
 // A Pacer that was not asked for a while does not catch up: what was missed is
 // skipped and counted. It is not safe for concurrent use.
-type Pacer[K comparable] struct {
+type Pacer[K any] struct {
 	epoch   time.Time
-	entries map[K]*entry[K]
-	queue   queue[K]
+	queue   []turn[K] // a binary min-heap by due
 	skipped uint64
 }
 
-type entry[K comparable] struct {
-	key      K
+// turn is a key's next one. Turns lie side by side in the queue: it is gone
+// through for every probe, mostly by a processor that has forgotten it.
+type turn[K any] struct {
+	due      time.Duration // since the epoch
 	interval time.Duration
-	due      time.Time
-	index    int // in the queue
+	key      K
 }
 
 // NewPacer returns a Pacer that counts its intervals from epoch.
-func NewPacer[K comparable](epoch time.Time) *Pacer[K] {
-	return &Pacer[K]{epoch: epoch, entries: make(map[K]*entry[K])}
+func NewPacer[K any](epoch time.Time) *Pacer[K] {
+	return &Pacer[K]{epoch: epoch}
 }
 
-// Add schedules key every interval from now on, at the offset that name gives
-// it. A key that is there with the same interval keeps its place.
+// Add schedules a key that is not there yet every interval from now on, at the
+// offset that name gives it.
 func (p *Pacer[K]) Add(key K, name string, interval time.Duration, now time.Time) {
-	if e, ok := p.entries[key]; ok {
-		if e.interval == interval {
-			return
-		}
-		p.Remove(key)
-	}
-	e := &entry[K]{key: key, interval: interval}
-	e.due = next(p.epoch.Add(Offset(name, interval)), interval, now)
-	p.entries[key] = e
-	heap.Push(&p.queue, e)
+	p.queue = append(p.queue, turn[K]{due: next(Offset(name, interval), interval, now.Sub(p.epoch)), interval: interval, key: key})
+	p.up(len(p.queue) - 1)
 }
 
-// Remove takes key out. It is no error if it was not there.
-func (p *Pacer[K]) Remove(key K) {
-	if e, ok := p.entries[key]; ok {
-		heap.Remove(&p.queue, e.index)
-		delete(p.entries, key)
+// Remove takes out the keys that gone reports.
+func (p *Pacer[K]) Remove(gone func(K) bool) {
+	p.queue = slices.DeleteFunc(p.queue, func(t turn[K]) bool { return gone(t.key) })
+	for i := len(p.queue)/2 - 1; i >= 0; i-- {
+		p.down(i)
 	}
 }
-
-// Len returns the number of keys.
-func (p *Pacer[K]) Len() int { return len(p.entries) }
 
 // Skipped returns how many turns were skipped because the Pacer was asked too
 // late for them.
@@ -66,15 +55,17 @@ func (p *Pacer[K]) Skipped() uint64 { return p.skipped }
 // Pop returns a key whose turn has come, and when it was due; ok is false if
 // there is none at now. The key's next turn is the first one after now.
 func (p *Pacer[K]) Pop(now time.Time) (key K, due time.Time, ok bool) {
-	if len(p.queue) == 0 || p.queue[0].due.After(now) {
+	since := now.Sub(p.epoch)
+	if len(p.queue) == 0 || p.queue[0].due > since {
 		return key, due, false
 	}
-	e := p.queue[0]
-	due = e.due
-	e.due = next(due.Add(e.interval), e.interval, now)
-	p.skipped += uint64(e.due.Sub(due)/e.interval) - 1
-	heap.Fix(&p.queue, 0)
-	return e.key, due, true
+	t := &p.queue[0]
+	key, due = t.key, p.epoch.Add(t.due)
+	after := next(t.due+t.interval, t.interval, since)
+	p.skipped += uint64((after-t.due)/t.interval) - 1
+	t.due = after
+	p.down(0)
+	return key, due, true
 }
 
 // Next returns when the next turn is due, or idle from now if there are no
@@ -83,7 +74,38 @@ func (p *Pacer[K]) Next(now time.Time, idle time.Duration) time.Time {
 	if len(p.queue) == 0 {
 		return now.Add(idle)
 	}
-	return p.queue[0].due
+	return p.epoch.Add(p.queue[0].due)
+}
+
+// up moves turn i towards the top of the heap, to where it belongs.
+func (p *Pacer[K]) up(i int) {
+	q := p.queue
+	for i > 0 {
+		parent := (i - 1) / 2
+		if q[parent].due <= q[i].due {
+			return
+		}
+		q[parent], q[i] = q[i], q[parent]
+		i = parent
+	}
+}
+
+// down moves turn i away from the top of the heap, to where it belongs.
+func (p *Pacer[K]) down(i int) {
+	q := p.queue
+	for {
+		least := i
+		for child := 2*i + 1; child <= 2*i+2 && child < len(q); child++ {
+			if q[child].due < q[least].due {
+				least = child
+			}
+		}
+		if least == i {
+			return
+		}
+		q[i], q[least] = q[least], q[i]
+		i = least
+	}
 }
 
 // Offset returns the place of name in an interval, from 0 up to the interval.
@@ -100,32 +122,9 @@ func Offset(name string, interval time.Duration) time.Duration {
 
 // next returns the first of at, at+interval, at+2*interval… that is not before
 // now.
-func next(at time.Time, interval time.Duration, now time.Time) time.Time {
-	if behind := now.Sub(at); behind > 0 {
-		at = at.Add((behind + interval - 1) / interval * interval)
+func next(at, interval, now time.Duration) time.Duration {
+	if behind := now - at; behind > 0 {
+		at += (behind + interval - 1) / interval * interval
 	}
 	return at
-}
-
-type queue[K comparable] []*entry[K]
-
-func (q queue[K]) Len() int           { return len(q) }
-func (q queue[K]) Less(i, j int) bool { return q[i].due.Before(q[j].due) }
-func (q queue[K]) Swap(i, j int) {
-	q[i], q[j] = q[j], q[i]
-	q[i].index, q[j].index = i, j
-}
-
-func (q *queue[K]) Push(x any) {
-	e := x.(*entry[K])
-	e.index = len(*q)
-	*q = append(*q, e)
-}
-
-func (q *queue[K]) Pop() any {
-	old := *q
-	e := old[len(old)-1]
-	old[len(old)-1] = nil
-	*q = old[:len(old)-1]
-	return e
 }

@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 )
@@ -83,24 +84,43 @@ func TestPacerForgetsRemovedKeys(t *testing.T) {
 	p := NewPacer[string](epoch)
 	p.Add("n1", "n1", time.Second, epoch)
 	p.Add("n2", "n2", time.Second, epoch)
-	p.Remove("n1")
-	p.Remove("n1")
+	p.Remove(func(k string) bool { return k == "n1" })
 	if got := popAll(p, epoch.Add(time.Second)); len(got) != 1 || got[0] != "n2" {
 		t.Errorf("ran %v; want only n2", got)
 	}
 }
 
-func TestPacerTakesANewIntervalAndKeepsAnOldOne(t *testing.T) {
+// Turns come in the order that they are due in, whatever joined and left before.
+func TestPacerKeepsTheOrderOfTurns(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
 	p := NewPacer[string](epoch)
-	p.Add("n1", "n1", time.Second, epoch)
-	before := p.Next(epoch, 0)
-	p.Add("n1", "n1", time.Second, epoch.Add(time.Minute))
-	if got := p.Next(epoch, 0); !got.Equal(before) {
-		t.Errorf("the same interval moved the turn from %v to %v", before, got)
-	}
-	p.Add("n1", "n1", time.Hour, epoch)
-	if got := p.Next(epoch, 0); got.Sub(epoch) != Offset("n1", time.Hour) {
-		t.Errorf("next turn at +%v; want the new interval's offset", got.Sub(epoch))
+	now, there := epoch, map[string]bool{}
+	for range 2000 {
+		switch k := fmt.Sprint("n", random.IntN(100)); {
+		case random.IntN(4) > 0:
+			before := now
+			now = now.Add(time.Duration(random.IntN(50)) * time.Millisecond)
+			last := before.Add(-time.Hour)
+			for {
+				key, due, ok := p.Pop(now)
+				if !ok {
+					break
+				}
+				if due.Before(last) || due.After(now) || !there[key] {
+					t.Fatalf("%s is due at %v after %v, at %v; there: %v", key, due, last, now, there[key])
+				}
+				last = due
+			}
+			if next := p.Next(now, time.Hour); next.Before(now) {
+				t.Fatalf("the next turn is at %v at %v; want none left", next, now)
+			}
+		case there[k]:
+			p.Remove(func(key string) bool { return key == k })
+			delete(there, k)
+		default:
+			p.Add(k, k, time.Duration(1+random.IntN(300))*time.Millisecond, now)
+			there[k] = true
+		}
 	}
 }
 
