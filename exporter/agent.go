@@ -297,7 +297,7 @@ func (a *agent) setTargets(wanted []meshTarget, courses []courseKey) {
 		if !ok {
 			s = &sink{
 				target: a.recorder.Target(t.path), vantage: a.vantages[t.vantage], board: a.board, announced: &a.announced,
-				peer: t.peer, at: t.at, keep: t.keep(),
+				node: t.peer.node, peer: a.board.peer(t.peer), at: t.at, keep: t.keep(),
 			}
 		}
 		sinks[t], kept[t.path.Series()], zones[t.path.PeerZone] = s, true, true

@@ -103,14 +103,20 @@ func (b *board) set(peers map[peerKey]peerState) {
 	}
 }
 
-// note keeps what a probe ended with for a while: what is older than the next
-// probe's end says nothing any more. RTT is that of a success.
-func (b *board) note(key peerKey, at place, reason probers.Reason, rtt time.Duration, now time.Time, keep time.Duration) {
+// peer returns the state of a peer, to be changed by the board only; nil if the
+// peer is not on it. It is the same one for as long as the peer is.
+func (b *board) peer(key peerKey) *peerState {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if p, ok := b.peers[key]; ok {
-		p.note(at, reason, rtt, now, keep)
-	}
+	return b.peers[key]
+}
+
+// note keeps what a probe ended with for a while: what is older than the next
+// probe's end says nothing any more. RTT is that of a success.
+func (b *board) note(p *peerState, at place, reason probers.Reason, rtt time.Duration, now time.Time, keep time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p.note(at, reason, rtt, now, keep)
 }
 
 func (p *peerState) note(at place, reason probers.Reason, rtt time.Duration, now time.Time, keep time.Duration) {
@@ -126,32 +132,27 @@ func (p *peerState) note(at place, reason probers.Reason, rtt time.Duration, now
 
 // trouble notes that something is wrong with the peer that is no outcome of a
 // probe.
-func (b *board) trouble(key peerKey, now time.Time) {
+func (b *board) trouble(p *peerState, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if p, ok := b.peers[key]; ok {
-		p.troubled = now
-	}
+	p.troubled = now
 }
 
 // calm reports whether nothing was wrong with a peer for a while, so that it
 // need not be probed as often as may be.
-func (b *board) calm(key peerKey, now time.Time) bool {
+func (b *board) calm(p *peerState, now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	p, ok := b.peers[key]
-	return ok && p.calm(now)
+	return p.calm(now)
 }
 
 func (p *peerState) calm(now time.Time) bool { return now.Sub(p.troubled) > calmAfter }
 
 // noteOneWay keeps how long a UDP exchange with the peer's node took each way.
-func (b *board) noteOneWay(key peerKey, o probers.OneWay, now time.Time) {
+func (b *board) noteOneWay(p *peerState, o probers.OneWay, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if p, ok := b.peers[key]; ok {
-		p.delays = p.oneWay.Add(now, o)
-	}
+	p.delays = p.oneWay.Add(now, o)
 }
 
 // largeProbe is how large packets are tried: from which vantage, and by a

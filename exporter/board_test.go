@@ -36,7 +36,7 @@ func answer(b *board, key peerKey, reasons map[place]probers.Reason) {
 			for _, kind := range []string{kindNode, kindPod} {
 				for _, probe := range []probers.Kind{probers.ICMP, probers.TCP} {
 					at := place{vantage, kind, probe}
-					b.note(key, at, reasons[at], time.Millisecond, now, 3*time.Second)
+					b.note(b.peer(key), at, reasons[at], time.Millisecond, now, 3*time.Second)
 				}
 			}
 		}
@@ -96,20 +96,17 @@ func TestAPeerIsCalmOnceNothingWasWrongForAWhile(t *testing.T) {
 	} {
 		b := newTestBoard()
 		answer(b, other, nil)
-		b.note(other, at, reason, time.Millisecond, now, 3*time.Second)
-		if got := b.calm(other, now.Add(time.Second)); got == troubles {
+		b.note(b.peer(other), at, reason, time.Millisecond, now, 3*time.Second)
+		if got := b.calm(b.peer(other), now.Add(time.Second)); got == troubles {
 			t.Errorf("after %q: calm is %v; want %v", reason, got, !troubles)
 		}
-		if !b.calm(other, now.Add(calmAfter+time.Second)) || !b.calm(self, now) {
+		if !b.calm(b.peer(other), now.Add(calmAfter+time.Second)) || !b.calm(b.peer(self), now) {
 			t.Errorf("after %q: the peer is not calm later, or another one is not", reason)
 		}
 	}
 	b := newTestBoard()
-	if b.trouble(other, now); b.calm(other, now.Add(time.Second)) || !b.calm(other, now.Add(calmAfter+time.Second)) {
+	if b.trouble(b.peer(other), now); b.calm(b.peer(other), now.Add(time.Second)) || !b.calm(b.peer(other), now.Add(calmAfter+time.Second)) {
 		t.Error("after a packet that was doubled or overtaken: want that it is calm later only")
-	}
-	if newTestBoard().calm(peerKey{"n3", "a", "ipv4"}, now) {
-		t.Error("a peer that is not on the board is calm")
 	}
 }
 
@@ -165,5 +162,19 @@ func TestBoardKnowsWhoIsExpectedToBeDown(t *testing.T) {
 	b.set(map[peerKey]peerState{self: {self: true, state: discovery.Ready}})
 	if n := len(b.status()); n != 1 {
 		t.Errorf("%d peers after n2 left; want 1", n)
+	}
+}
+
+// What notes outcomes holds on to the state of its peer.
+func TestAPeerHasOneStateWhileItIsOnTheBoard(t *testing.T) {
+	b := newTestBoard()
+	before := b.peer(other)
+	b.set(map[peerKey]peerState{self: {self: true, state: discovery.Ready}, other: {state: discovery.Draining}})
+	if b.peer(other) != before || before.state != discovery.Draining {
+		t.Errorf("n2 has another state once it drains, or is %s", before.state)
+	}
+	b.set(map[peerKey]peerState{self: {self: true, state: discovery.Ready}})
+	if b.peer(other) != nil {
+		t.Error("n2 has a state after it left")
 	}
 }

@@ -182,16 +182,16 @@ func TestAPathIsMeasuredFasterWhenOtherProbesAreLost(t *testing.T) {
 		want int // cycles in the next ten seconds
 	}{
 		{"all are answered", func(*board) {}, 1},
-		{"one is lost", func(b *board) { b.note(other, icmp, probers.Timeout, 0, time.Now(), time.Second) }, 10},
+		{"one is lost", func(b *board) { b.note(b.peer(other), icmp, probers.Timeout, 0, time.Now(), time.Second) }, 10},
 		{"one to the pod is lost", func(b *board) {
-			b.note(other, place{vantageNode, kindPod, probers.ICMP}, probers.Timeout, 0, time.Now(), time.Second)
+			b.note(b.peer(other), place{vantageNode, kindPod, probers.ICMP}, probers.Timeout, 0, time.Now(), time.Second)
 		}, 1},
-		{"one to another node is lost", func(b *board) { b.note(self, icmp, probers.Timeout, 0, time.Now(), time.Second) }, 1},
+		{"one to another node is lost", func(b *board) { b.note(b.peer(self), icmp, probers.Timeout, 0, time.Now(), time.Second) }, 1},
 		{"all are lost", func(b *board) {
-			b.note(other, icmp, probers.Timeout, 0, time.Now(), time.Second)
-			b.note(other, tcp, probers.Timeout, 0, time.Now(), time.Second)
+			b.note(b.peer(other), icmp, probers.Timeout, 0, time.Now(), time.Second)
+			b.note(b.peer(other), tcp, probers.Timeout, 0, time.Now(), time.Second)
 		}, 1},
-		{"one is spoilt by the prober", func(b *board) { b.note(other, icmp, probers.Impaired, 0, time.Now(), time.Second) }, 1},
+		{"one is spoilt by the prober", func(b *board) { b.note(b.peer(other), icmp, probers.Impaired, 0, time.Now(), time.Second) }, 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -200,7 +200,7 @@ func TestAPathIsMeasuredFasterWhenOtherProbesAreLost(t *testing.T) {
 				none := func(time.Duration, probers.Probe) bool { return false }
 				w.walk(t, time.Minute, none)
 				for _, at := range []place{icmp, tcp} {
-					w.board.note(other, at, probers.OK, time.Millisecond, time.Now(), time.Minute)
+					w.board.note(w.board.peer(other), at, probers.OK, time.Millisecond, time.Now(), time.Minute)
 				}
 				tt.note(w.board)
 				w.walk(t, 10*time.Second, none)
@@ -297,7 +297,7 @@ func TestALossOfATenthIsFoundWithinSeconds(t *testing.T) {
 					if random.IntN(2) == i%2 && random.IntN(10) == 0 {
 						reason = probers.Timeout
 					}
-					w.board.note(other, place{vantageNode, kindNode, kind}, reason, time.Millisecond, time.Now(), 3*time.Second)
+					w.board.note(w.board.peer(other), place{vantageNode, kindNode, kind}, reason, time.Millisecond, time.Now(), 3*time.Second)
 				}
 				w.walk(t, w.turn, func(_ time.Duration, p probers.Probe) bool { return bySpine1(p) && random.IntN(10) == 0 })
 			}

@@ -187,7 +187,8 @@ type sink struct {
 	vantage   *vantage
 	board     *board
 	announced *announced
-	peer      peerKey
+	node      string
+	peer      *peerState // on the board
 	at        place
 	keep      time.Duration // how long an outcome is valid
 }
@@ -216,7 +217,7 @@ func (s *sink) Result(res probers.Result) {
 	}
 	if s.at == (place{vantageNode, kindNode, probers.UDP}) && reason == probers.OK {
 		s.board.noteOneWay(s.peer, res.OneWay, now)
-		s.announced.note(s.peer.node, res.State)
+		s.announced.note(s.node, res.State)
 	}
 	s.board.note(s.peer, s.at, reason, res.RTT, now, s.keep)
 }

@@ -169,6 +169,9 @@ func (t *Target) Record(res probers.Result) probers.Reason {
 
 // directions counts what an event tells about the two ways of a UDP probe.
 func (t *Target) directions(res probers.Result) {
+	if res.Lost == (probers.Losses{}) && res.Reordered == 0 {
+		return // as a rule
+	}
 	add := func(vec *prometheus.CounterVec, direction string, n int) {
 		if n > 0 {
 			vec.WithLabelValues(append(t.labels[:len(t.labels):len(t.labels)], direction)...).Add(float64(n))
