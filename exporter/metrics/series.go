@@ -23,11 +23,19 @@ func Counted(g prometheus.Gatherer, labels prometheus.Labels) prometheus.Gathere
 	}
 	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
 		families, err := g.Gather()
-		n := 1
+		n, all := 1, 0
 		for _, f := range families {
 			n += Series(f)
 			for _, m := range f.Metric {
-				m.Label = labelled(m.Label, pairs)
+				all += len(m.Label) + len(pairs)
+			}
+		}
+		room := make([]*dto.LabelPair, 0, all) // one array for all lists
+		for _, f := range families {
+			for _, m := range f.Metric {
+				from := len(room)
+				room = merged(room, m.Label, pairs)
+				m.Label = room[from:len(room):len(room)]
 			}
 		}
 		own := &dto.MetricFamily{
@@ -43,13 +51,17 @@ func Counted(g prometheus.Gatherer, labels prometheus.Labels) prometheus.Gathere
 	})
 }
 
-// labelled returns a metric's labels and the further ones, sorted by name as
-// they are. The list belongs to the metric and is not changed.
-func labelled(own, more []*dto.LabelPair) []*dto.LabelPair {
-	all := make([]*dto.LabelPair, 0, len(own)+len(more))
-	all = append(append(all, own...), more...)
-	slices.SortFunc(all, func(a, b *dto.LabelPair) int { return cmp.Compare(a.GetName(), b.GetName()) })
-	return all
+// merged appends the labels of two lists to all, sorted by name as they are. The
+// lists belong to others and are not changed.
+func merged(all, own, more []*dto.LabelPair) []*dto.LabelPair {
+	for _, label := range own {
+		for len(more) > 0 && more[0].GetName() < label.GetName() {
+			all = append(all, more[0])
+			more = more[1:]
+		}
+		all = append(all, label)
+	}
+	return append(all, more...)
 }
 
 // Series returns the number of series of a family as Prometheus stores them.
