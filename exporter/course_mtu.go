@@ -128,10 +128,10 @@ func (c *mtuCourse) begin(e schedule.Engine) {
 }
 
 // Calm implements [schedule.Sink], as that of a pathCourse.
-func (c *mtuCourse) Calm() bool { return true }
+func (c *mtuCourse) Calm(time.Time) bool { return true }
 
 // Sent implements [schedule.Sink].
-func (c *mtuCourse) Sent(delay time.Duration) { c.vantage.sent(delay) }
+func (c *mtuCourse) Sent(now time.Time, delay time.Duration) { c.vantage.sent(now, delay) }
 
 // Result implements [schedule.Sink].
 func (c *mtuCourse) Result(res probers.Result) {

@@ -143,10 +143,10 @@ func (c *pathCourse) hurry() {
 
 // Calm implements [schedule.Sink]. A course has no spare turns: it decides itself
 // what to send in each.
-func (c *pathCourse) Calm() bool { return true }
+func (c *pathCourse) Calm(time.Time) bool { return true }
 
 // Sent implements [schedule.Sink].
-func (c *pathCourse) Sent(delay time.Duration) { c.vantage.sent(delay) }
+func (c *pathCourse) Sent(now time.Time, delay time.Duration) { c.vantage.sent(now, delay) }
 
 // Result implements [schedule.Sink].
 func (c *pathCourse) Result(res probers.Result) {

@@ -250,10 +250,10 @@ type visitSink struct {
 }
 
 // Calm implements [schedule.Sink]. A visit is short, and has nothing to spare.
-func (s *visitSink) Calm() bool { return false }
+func (s *visitSink) Calm(time.Time) bool { return false }
 
 // Sent implements [schedule.Sink].
-func (s *visitSink) Sent(delay time.Duration) { s.vantage.sent(delay) }
+func (s *visitSink) Sent(now time.Time, delay time.Duration) { s.vantage.sent(now, delay) }
 
 // Result implements [schedule.Sink].
 func (s *visitSink) Result(res probers.Result) {
@@ -262,7 +262,7 @@ func (s *visitSink) Result(res probers.Result) {
 	}
 	now, reason := time.Now(), metrics.ReasonOf(res)
 	if reason == probers.Impaired {
-		s.vantage.probed(0, 1)
+		s.vantage.probed(now, 0, 1)
 	}
 	s.visit.mu.Lock()
 	defer s.visit.mu.Unlock()

@@ -183,23 +183,23 @@ func family(addr netip.Addr) string {
 
 // sink takes one target's results to its series and to the board.
 type sink struct {
+	board     *board
+	peer      *peerState // on the board
 	target    *metrics.Target
 	vantage   *vantage
-	board     *board
 	announced *announced
-	node      string
-	peer      *peerState // on the board
+	node      string // of the peer
 	at        place
 	keep      time.Duration // how long an outcome is valid
 }
 
 // Calm implements [schedule.Sink].
-func (s *sink) Calm() bool { return s.board.calm(s.peer, time.Now()) }
+func (s *sink) Calm(now time.Time) bool { return s.board.calm(s.peer, now) }
 
 // Sent implements [schedule.Sink].
-func (s *sink) Sent(delay time.Duration) {
+func (s *sink) Sent(now time.Time, delay time.Duration) {
 	s.target.Sent()
-	s.vantage.sent(delay)
+	s.vantage.sent(now, delay)
 }
 
 // Result implements [schedule.Sink].
@@ -213,7 +213,7 @@ func (s *sink) Result(res probers.Result) {
 		return
 	}
 	if reason == probers.Impaired {
-		s.vantage.probed(0, 1)
+		s.vantage.probed(now, 0, 1)
 	}
 	if s.at == (place{vantageNode, kindNode, probers.UDP}) && reason == probers.OK {
 		s.board.noteOneWay(s.peer, res.OneWay, now)

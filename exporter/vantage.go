@@ -162,20 +162,20 @@ func (v *vantage) running(inode uint64) {
 }
 
 // sent notes how late a probe was sent.
-func (v *vantage) sent(delay time.Duration) {
+func (v *vantage) sent(now time.Time, delay time.Duration) {
 	v.series.Delay(delay)
 	var ours uint64
 	if delay > late {
 		ours = 1
 	}
-	v.probed(1, ours)
+	v.probed(now, 1, ours)
 }
 
 // probed notes probes, and how many of them were spoilt by the prober itself.
-func (v *vantage) probed(probes, ours uint64) {
+func (v *vantage) probed(now time.Time, probes, ours uint64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.impaired.add(time.Now(), probes, ours)
+	v.impaired.add(now, probes, ours)
 }
 
 // health implements the loop's report: what it skipped, what its sockets
@@ -191,7 +191,7 @@ func (v *vantage) health(h schedule.Health) {
 	v.series.Skipped(unsent)
 	v.series.SocketDrops(unread)
 	v.skipped, v.drops = skipped, drops
-	v.probed(unsent, unsent+unread)
+	v.probed(time.Now(), unsent, unsent+unread)
 }
 
 // unable logs why some probes cannot be sent, once.

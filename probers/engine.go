@@ -220,7 +220,7 @@ func (e *Engine) Close() error {
 	for i := range e.pools {
 		e.pools[i].close()
 	}
-	e.udp.each(func(s *udpSocket) { closeFD(s.fd) })
+	e.udp.close()
 	e.traces.close()
 	e.routes.close()
 	e.wait.close()

@@ -3,6 +3,7 @@ package probers
 import (
 	"encoding/binary"
 	"errors"
+	"math/bits"
 	"net/netip"
 	"time"
 
@@ -14,8 +15,9 @@ var ErrNoKey = errors.New("udp: no key of the cluster is set")
 
 // udpProbes is the part of an engine that sends UDP probes.
 type udpProbes struct {
-	codec    *UDPCodec // nil without a key
-	sockets  [2][udpPorts]udpSocket
+	codec    *UDPCodec             // nil without a key
+	sockets  [udpSockets]udpSocket // IPv4's ports and then IPv6's
+	awaited  uint32                // a bit for each of them that is to be read: probes left from it, or something came
 	flows    flowTable
 	inFlight int
 	stamped  bool // a reply had an RX timestamp
@@ -26,10 +28,8 @@ type udpProbes struct {
 
 func newUDPProbes() udpProbes {
 	u := udpProbes{flows: newFlowTable(maxUDPFlows)}
-	for family := range u.sockets {
-		for port := range u.sockets[family] {
-			u.sockets[family][port] = udpSocket{fd: -1, is6: family == 1, port: uint8(port)}
-		}
+	for i := range u.sockets {
+		u.sockets[i] = udpSocket{fd: -1, is6: i >= udpPorts, port: uint8(i % udpPorts)}
 	}
 	return u
 }
@@ -65,6 +65,7 @@ func (e *Engine) sendUDP(f *flight, p Probe) {
 	f.identity, f.sequence = p.Identity, f.flow.last+1
 	s.options(p.TTL, p.DontFragment)
 	packet := u.request(f, udpSize(p.Size, s.is6))
+	u.await(s.event())
 	to, length := e.address.set(f.to.Addr(), f.to.Port())
 	f.sent, f.txKey = e.now(), s.nextKey
 	if errno := s.send(f.number, packet, to, length); errno != 0 {
@@ -115,54 +116,63 @@ func (e *Engine) udpSocket(f *flight) (*udpSocket, error) {
 		if err := e.home.inside(s.open); err != nil {
 			return nil, err
 		}
-		e.pollUDP()
 	}
 	return s, nil
 }
 
 func (u *udpProbes) socket(f *flight) *udpSocket {
+	place := int(f.port)
 	if f.to.Addr().Is6() {
-		return &u.sockets[1][f.port]
+		place += udpPorts
 	}
-	return &u.sockets[0][f.port]
+	return &u.sockets[place]
 }
 
-// each calls f with every open socket.
-func (u *udpProbes) each(f func(*udpSocket)) {
-	for family := range u.sockets {
-		for port := range u.sockets[family] {
-			if s := &u.sockets[family][port]; s.fd >= 0 {
-				f(s)
-			}
+func (u *udpProbes) close() {
+	for i := range u.sockets {
+		if s := &u.sockets[i]; s.fd >= 0 {
+			closeFD(s.fd)
 		}
 	}
 }
 
-// pollUDP is pollSockets for UDP.
+// await makes the socket with an event one that is to be read.
+func (u *udpProbes) await(event uint64) { u.awaited |= 1 << (udpEvent - event) }
+
+// eachAwaited calls f with every socket that is to be read.
+func (u *udpProbes) eachAwaited(f func(*udpSocket)) {
+	for left := u.awaited; left != 0; left &= left - 1 {
+		f(&u.sockets[bits.TrailingZeros32(left)])
+	}
+}
+
+// pollUDP is pollSockets for UDP. A socket that nothing is in flight from is
+// polled too: what still comes is late, doubled, or an ICMP error.
 func (e *Engine) pollUDP() {
-	want := e.Batch == 0 || !e.udp.stamped
-	e.udp.each(func(s *udpSocket) {
-		if s.polled == want {
-			return
+	batched := e.Batch > 0 && e.udp.stamped
+	e.udp.eachAwaited(func(s *udpSocket) {
+		idle := s.inFlight == 0
+		if polled := idle || !batched; s.polled != polled {
+			var errno unix.Errno
+			if polled {
+				errno = e.wait.add(s.fd, unix.EPOLLIN, s.event())
+			} else {
+				errno = e.wait.remove(s.fd)
+			}
+			if errno != 0 {
+				return // and try it again
+			}
+			s.polled = polled
 		}
-		var errno unix.Errno
-		if s.polled {
-			errno = e.wait.remove(s.fd)
-		} else {
-			errno = e.wait.add(s.fd, unix.EPOLLIN, udpEvent)
-		}
-		if errno == 0 {
-			s.polled = want
+		if idle {
+			e.udp.awaited &^= 1 << (udpEvent - s.event())
 		}
 	})
 }
 
 // readUDP reads everything that has arrived and is awaited.
 func (e *Engine) readUDP(now moment) {
-	e.udp.each(func(s *udpSocket) {
-		if s.inFlight == 0 && !s.polled {
-			return
-		}
+	e.udp.eachAwaited(func(s *udpSocket) {
 		e.readUDPErrors(s)
 		for {
 			n := e.udp.in.read(s.fd, unix.MSG_TRUNC)
@@ -173,7 +183,7 @@ func (e *Engine) readUDP(now moment) {
 				e.takeUDP(s, i, now)
 			}
 			if n < batchSize {
-				break
+				return
 			}
 			if n := s.overflowed(); n > 0 {
 				e.stats.Drops += uint64(n)

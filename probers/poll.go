@@ -79,12 +79,14 @@ func (e *Engine) due(limit int64) int64 {
 func (e *Engine) handle(events []unix.EpollEvent, now moment) {
 	for {
 		for _, event := range events {
-			switch number := eventNumber(event); number {
-			case wakeEvent, timerEvent:
-			case icmpEvent4, icmpEvent6, udpEvent, answerEvent4, answerEvent6:
-				e.drain = now.mono // collect reads the sockets
-			default:
+			switch number := eventNumber(event); {
+			case number < lastUDPEvent:
 				e.settleTCP(number, event.Events&unix.EPOLLERR != 0, now)
+			case number <= udpEvent:
+				e.udp.await(number)
+				e.drain = now.mono // collect reads the sockets
+			case number != wakeEvent && number != timerEvent:
+				e.drain = now.mono // likewise
 			}
 		}
 		if len(events) < len(e.wait.events) {

@@ -8,7 +8,8 @@ import (
 const (
 	// udpPorts is how many source ports UDP probes leave from, per address
 	// family.
-	udpPorts = 16
+	udpPorts   = 16
+	udpSockets = 2 * udpPorts
 
 	// maxUDPFlows is how many flows an engine keeps. One that was not used
 	// while half as many others were may be forgotten, and begins anew.

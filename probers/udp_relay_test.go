@@ -201,6 +201,25 @@ func TestUDPReplyAfterTheTimeoutIsLate(t *testing.T) {
 	})
 }
 
+// What comes when nothing is awaited is not left in the socket.
+func TestUDPReplyWakesAnEngineThatAwaitsNone(t *testing.T) {
+	overRelay(t, func(t *testing.T, r relay) {
+		first := r.carry(t, r.send(t, 1, 2*time.Second)[0])
+		r.near.write(t, first)
+		wantEvents(t, r.events(t, 1), Result{Tag: 1, Event: Done})
+		r.near.write(t, first)
+		wantEvents(t, r.events(t, 1), Result{Tag: 1, Event: Duplicate, Doubled: Reverse})
+		late := r.carry(t, r.send(t, 1, 30*time.Millisecond)[0])
+		wantEvents(t, r.events(t, 1), Result{Tag: 1, Event: Done, Reason: Timeout})
+		r.near.write(t, late)
+		wantEvents(t, r.events(t, 1), Result{Tag: 1, Event: Late})
+		polls := r.e.Stats().Polls
+		if out := r.e.Poll(time.Now().Add(10*r.e.Batch), nil); len(out) != 0 || r.e.Stats().Polls-polls > 2 {
+			t.Errorf("%d polls and %+v when nothing was to come", r.e.Stats().Polls-polls, out)
+		}
+	})
+}
+
 func TestUDPReplyThatWasChangedIsBad(t *testing.T) {
 	changes := map[string]func(payload []byte) []byte{
 		"a byte of the sequence number": func(b []byte) []byte { b[23] ^= 1; return b },

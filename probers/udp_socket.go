@@ -18,7 +18,7 @@ const (
 	udpQuoted      = 128     // bytes kept of a request that an ICMP error quotes
 	udpKeys        = 128     // TX timestamps of one socket that may wait to be read
 	udpUnread      = 64      // of those are read before more are sent
-	udpProbeBuffer = 1 << 18 // bytes of socket buffer, as the kernel counts them
+	udpProbeBuffer = 1 << 19 // bytes of socket buffer, as the kernel counts them
 )
 
 // udpSize returns how many bytes of UDP payload make an IP packet of the size
@@ -104,6 +104,15 @@ func (s *udpSocket) options(ttl uint8, whole bool) {
 		_ = setOption(s.fd, level, mtuName, mode)
 		s.whole = whole
 	}
+}
+
+// event returns the number of the socket's events.
+func (s *udpSocket) event() uint64 {
+	place := uint64(s.port)
+	if s.is6 {
+		place += udpPorts
+	}
+	return udpEvent - place
 }
 
 // send sends a packet of the probe with a number.

@@ -42,10 +42,13 @@ const (
 	timerEvent = ^uint64(1)
 	icmpEvent4 = ^uint64(2)
 	icmpEvent6 = ^uint64(3)
-	udpEvent   = ^uint64(4)
 
-	answerEvent4 = ^uint64(5)
-	answerEvent6 = ^uint64(6)
+	answerEvent4 = ^uint64(4)
+	answerEvent6 = ^uint64(5)
+
+	// The first UDP socket's; those of the others are below, see udpSocket.event.
+	udpEvent     = ^uint64(6)
+	lastUDPEvent = udpEvent - udpSockets + 1
 )
 
 func newWaiter() (*waiter, error) {

@@ -20,10 +20,10 @@ type Target struct {
 	Key      string        // identity: an equal key with equal fields is the same target, and is left alone
 	Interval time.Duration // from one turn to the next, in each of which it is probed
 	Spare    int           // turns after each one that are left out as long as the Sink is calm
-	Probe    probers.Probe // what to send; its Tag and Flow are the loop's
-	Flows    uint16        // how many flows the probes take turns in; 0 is one
-	Train    int           // probes sent back to back each time, in one flow; 0 is one
 	Sink     Sink          // who is told; not part of the comparison
+	Probe    probers.Probe // what to send; its Tag and Flow are the loop's
+	Flows    uint16        // how many flows the probes take turns in, see Flow; 0 is one
+	Train    int           // probes sent back to back each time, in one flow; 0 is one
 
 	// Course makes the probes instead, for a measurement that takes several
 	// different ones. It is part of the comparison: another course begins anew.
@@ -48,6 +48,16 @@ func (t Target) spares(taken time.Duration, epoch, due time.Time) bool {
 	return t.Spare > 0 && due.Sub(epoch)/t.Interval%time.Duration(t.Spare+1) != taken
 }
 
+// Flow returns the flow of the turn that is due then, if the turns are counted
+// from epoch: it goes through all of them in as many turns, and does so too if
+// only every so manieth is taken. All targets have the same at a time, so that
+// their probes leave by few sockets, and few are to be read.
+func (t Target) Flow(epoch, due time.Time) uint16 {
+	turn, every := uint64(due.Sub(epoch)/t.Interval), uint64(t.Spare+1)
+	flows := uint64(max(t.Flows, 1))
+	return uint16((turn/every + turn%every*flows/every) % flows)
+}
+
 // Course is a measurement that decides from turn to turn what to send.
 type Course interface {
 	// Turn returns the probes to send now. The lower 32 bits of their Tags
@@ -66,10 +76,10 @@ func (t Target) same(o Target) bool {
 type Sink interface {
 	// Calm reports whether spare turns are to be left out. It is asked at each of
 	// them.
-	Calm() bool
-	// Sent says that a probe was sent, and how much later than the moment at
-	// which the probes of its batch are sent.
-	Sent(delay time.Duration)
+	Calm(now time.Time) bool
+	// Sent says that a probe was sent with those of a moment, and how much later
+	// than they should have been.
+	Sent(now time.Time, delay time.Duration)
 	// Result gives one event of a probe. Its Tag is the probe's flow, or what
 	// the Course gave it.
 	Result(probers.Result)
@@ -190,14 +200,13 @@ type round struct {
 	turnOut []probers.Probe // of one turn
 }
 
-// running is a target and the flow that is next. The tag of its probes has the
-// flow, or the course's own tag, in its lower 32 bits.
+// running is a target. The tag of its probes has their flow, or the course's own
+// tag, in its lower 32 bits.
 type running struct {
-	Target
 	tag   uint64
-	flow  uint16
 	taken time.Duration
 	gone  bool // from its group
+	Target
 }
 
 const ownBits = 32
@@ -237,21 +246,21 @@ func (r *round) send(now time.Time) {
 		if !ok {
 			return
 		}
-		if t.spares(t.taken, r.epoch, due) && t.Sink.Calm() {
+		if t.spares(t.taken, r.epoch, due) && t.Sink.Calm(now) {
 			continue
 		}
-		for _, p := range r.turn(t) {
+		for _, p := range r.turn(t, due) {
 			r.engine.Send(p)
-			t.Sink.Sent(max(now.Sub(due)-r.batch, 0))
+			t.Sink.Sent(now, max(now.Sub(due)-r.batch, 0))
 		}
 	}
 }
 
 // turn returns what a target sends in this turn.
-func (r *round) turn(t *running) []probers.Probe {
+func (r *round) turn(t *running, due time.Time) []probers.Probe {
 	if t.Course == nil {
-		t.Probe.Tag, t.Probe.Flow = t.tag<<ownBits|uint64(t.flow), t.flow
-		t.flow = (t.flow + 1) % max(t.Flows, 1)
+		flow := t.Flow(r.epoch, due)
+		t.Probe.Tag, t.Probe.Flow = t.tag<<ownBits|uint64(flow), flow
 		r.turnOut = r.turnOut[:0]
 		for range max(t.Train, 1) {
 			r.turnOut = append(r.turnOut, t.Probe)

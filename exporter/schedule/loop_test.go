@@ -74,13 +74,13 @@ type tally struct {
 	calm          bool
 }
 
-func (c *tally) Calm() bool {
+func (c *tally) Calm(time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.calm
 }
 
-func (c *tally) Sent(delay time.Duration) {
+func (c *tally) Sent(_ time.Time, delay time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.sent++
@@ -314,6 +314,33 @@ func TestLoopSendsATrainInOneFlow(t *testing.T) {
 			t.Errorf("told of %d probes sent; want 4", c.sent)
 		}
 	})
+}
+
+// Whatever turns are spared, every flow is probed as often as another.
+func TestATargetTakesItsTurnsInAllFlows(t *testing.T) {
+	for _, flows := range []uint16{1, 2, 3, 4, 16} {
+		for spare := range 4 {
+			target := Target{Key: "a", Interval: time.Second, Flows: flows, Spare: spare}
+			round := int(flows) * (spare + 1)
+			for taken := range spare + 2 { // the last: all of them
+				hits := make([]int, flows)
+				for turn := range round {
+					if due := epoch.Add(time.Duration(turn)*time.Second + time.Millisecond); taken > spare || !target.spares(time.Duration(taken), epoch, due) {
+						hits[target.Flow(epoch, due)]++
+					}
+				}
+				want := 1
+				if taken > spare {
+					want = spare + 1
+				}
+				for flow, n := range hits {
+					if n != want {
+						t.Errorf("%d flows, one of %d turns (%d): flow %d was probed %d times in %d turns; want %d", flows, spare+1, taken, flow, n, round, want)
+					}
+				}
+			}
+		}
+	}
 }
 
 // countdown is a course of two probes in the first turn, one in the second,

@@ -71,8 +71,8 @@ type answers struct {
 	enough      func()
 }
 
-func (a *answers) Calm() bool         { return true }
-func (a *answers) Sent(time.Duration) {}
+func (a *answers) Calm(time.Time) bool           { return true }
+func (a *answers) Sent(time.Time, time.Duration) {}
 
 func (a *answers) Result(r probers.Result) {
 	if r.Event != probers.Done || r.Reason != probers.OK {
