@@ -1,6 +1,7 @@
 package probers
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -258,5 +259,34 @@ func TestMain(m *testing.M) {
 			unix.Close(fd)
 		}
 	}
-	os.Exit(m.Run())
+	stamping := keepStamping()
+	code := m.Run()
+	if stamping != nil {
+		stamping.Close()
+	}
+	os.Exit(code)
+}
+
+// keepStamping returns an engine that keeps the kernel's RX timestamps on until
+// it is closed, nil if it cannot. They come on a little after the first socket
+// of the machine asked for them, and it would not be known for which packet of
+// which test.
+//
+// Source: kernel, net/core/dev.c, net_enable_timestamp.
+func keepStamping() *Engine {
+	e, err := NewEngine()
+	if err != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	for unstamped := uint64(1); unstamped > 0; {
+		before := e.Stats().NoTimestamp
+		r, err := Once(ctx, e, Probe{Kind: ICMP, To: netip.MustParseAddrPort("127.0.0.1:0"), Timeout: time.Second})
+		if err != nil || r.Reason != OK {
+			break // tests say why
+		}
+		unstamped = e.Stats().NoTimestamp - before
+	}
+	return e
 }
