@@ -27,8 +27,8 @@ func judged() time.Duration {
 }
 
 // slowed is the same for answers that come late: two in a row, or the last five
-// of UDP, which are three pairs.
-func slowed() time.Duration { return 3*config.Default().Probes.UDP.Interval + time.Second }
+// of UDP, which are those of four turns: one, two, one, and two.
+func slowed() time.Duration { return 4*config.Default().Probes.UDP.Interval + time.Second }
 
 // waits says what every page waits for.
 func waits() map[string]wait {

@@ -121,11 +121,14 @@ func heap() uint64 {
 func (a *agent) sentPerSecond(lossy bool) float64 {
 	rate := 0.0
 	for t := range a.targets {
-		interval := t.probe.interval
-		if lossy {
+		interval, train := t.probe.interval, float64(t.probe.train)
+		switch {
+		case lossy:
 			interval = t.probe.turn()
+		case t.probe.turns() > 1:
+			train = (1 + train) / 2 // every second one is sent
 		}
-		rate += float64(t.probe.train) / interval.Seconds()
+		rate += train / interval.Seconds()
 	}
 	for _, targets := range a.rotation.targets(a.cfg, a.vantages) {
 		for _, t := range targets {

@@ -23,7 +23,8 @@ const (
 )
 
 // udpTrain is how many UDP packets follow each other at once: a packet can only
-// be overtaken by one that is close behind it.
+// be overtaken by one that is close behind it. While all is well every second
+// time will do.
 const udpTrain = 2
 
 // probeKinds is the table of what is sent to every peer: adding a prober is

@@ -325,6 +325,7 @@ func (o options) print(w io.Writer, first, last sample, slices int, p *proxy, y 
 	row("measured", "%s after %s, scraped every 15 s", over.Round(time.Second), o.Settle)
 	row("resident memory", "%.1f MB (%.1f MB data, %.1f MB program), at most %.1f MB", mb(last.memory.now), mb(last.memory.own), mb(last.memory.file), mb(last.memory.peak))
 	cpu, inflation := 100*(last.cpu-first.cpu).Seconds()/over.Seconds(), y.inflation()
+	row("pace", "%.0f µs for SHA-256 of %d kB, by which to compare machines, and hours of one", y.median().Seconds()*1e6, yardstickSize>>10)
 	row("CPU", "%.2f %% of a core; things took %.2f times as long as they take, so about %.2f %%", cpu, inflation, cpu/inflation)
 	whole := last.machine.all - first.machine.all
 	row("machine", "%.0f %% busy, %.1f %% taken by others that the hypervisor serves, which is charged to whoever was running",

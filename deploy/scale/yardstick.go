@@ -10,6 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// yardstickSize is how many bytes a piece of work reads: more than the nearest
+// cache holds.
+const yardstickSize = 128 << 10
+
 // yardstick does the same small piece of work again and again, and notes the CPU
 // time of each. On a machine whose hypervisor has others to serve, their share
 // is charged to whoever was running, a few milliseconds at a time: most pieces
@@ -20,7 +24,7 @@ type yardstick struct{ took []time.Duration }
 func (y *yardstick) measure(ctx context.Context) {
 	runtime.LockOSThread() // the clock is a thread's
 	defer runtime.UnlockOSThread()
-	data := make([]byte, 128<<10)
+	data := make([]byte, yardstickSize)
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
 	for {
@@ -36,6 +40,16 @@ func (y *yardstick) measure(ctx context.Context) {
 	}
 }
 
+// median returns what a piece takes. It is longer while another machine of the
+// same host works on the processor's other thread.
+func (y *yardstick) median() time.Duration {
+	if len(y.took) == 0 {
+		return 0
+	}
+	slices.Sort(y.took)
+	return y.took[len(y.took)/2]
+}
+
 // inflation returns how many times longer things took than they take: the mean
 // over the median.
 func (y *yardstick) inflation() float64 {
@@ -46,8 +60,7 @@ func (y *yardstick) inflation() float64 {
 	for _, d := range y.took {
 		sum += d
 	}
-	slices.Sort(y.took)
-	return sum.Seconds() / float64(len(y.took)) / y.took[len(y.took)/2].Seconds()
+	return sum.Seconds() / float64(len(y.took)) / y.median().Seconds()
 }
 
 // threadTime returns the CPU time of the calling thread.

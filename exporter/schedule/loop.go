@@ -23,7 +23,7 @@ type Target struct {
 	Sink     Sink          // who is told; not part of the comparison
 	Probe    probers.Probe // what to send; its Tag and Flow are the loop's
 	Flows    uint16        // how many flows the probes take turns in, see Flow; 0 is one
-	Train    int           // probes sent back to back each time, in one flow; 0 is one
+	Train    int           // probes sent back to back, in one flow; 0 is one
 
 	// Course makes the probes instead, for a measurement that takes several
 	// different ones. It is part of the comparison: another course begins anew.
@@ -58,6 +58,23 @@ func (t Target) Flow(epoch, due time.Time) uint16 {
 	return uint16((turn/every + turn%every*flows/every) % flows)
 }
 
+// first returns how many turns later than others a target has its trains, 0 or 1.
+func (t Target) first() uint64 { return uint64(Offset(t.Key, 2)) }
+
+// single reports whether the turn that is due then is one of those in which one
+// probe takes the place of a train while all is calm: of a target that has spare
+// turns every second one that is taken, and of those of each flow too.
+func (t Target) single(first uint64, epoch, due time.Time) bool {
+	if t.Spare <= 0 || t.Train <= 1 {
+		return false
+	}
+	taken := uint64(due.Sub(epoch)/t.Interval) / uint64(t.Spare+1)
+	if flows := uint64(max(t.Flows, 1)); flows%2 == 0 {
+		taken += taken / flows // else a flow would always have its turn in even ones, or in odd
+	}
+	return (first+taken)%2 == 1
+}
+
 // Course is a measurement that decides from turn to turn what to send.
 type Course interface {
 	// Turn returns the probes to send now. The lower 32 bits of their Tags
@@ -74,8 +91,8 @@ func (t Target) same(o Target) bool {
 // Sink is told what happens to one target's probes. It is called from the
 // loop's goroutine and must not block.
 type Sink interface {
-	// Calm reports whether spare turns are to be left out. It is asked at each of
-	// them.
+	// Calm reports whether spare turns, and of a train all but one, are to be left
+	// out. It is asked at each of them.
 	Calm(now time.Time) bool
 	// Sent says that a probe was sent with those of a moment, and how much later
 	// than they should have been.
@@ -205,6 +222,7 @@ type round struct {
 type running struct {
 	tag   uint64
 	taken time.Duration
+	first uint64
 	gone  bool // from its group
 	Target
 }
@@ -249,7 +267,7 @@ func (r *round) send(now time.Time) {
 		if t.spares(t.taken, r.epoch, due) && t.Sink.Calm(now) {
 			continue
 		}
-		for _, p := range r.turn(t, due) {
+		for _, p := range r.turn(t, due, now) {
 			r.engine.Send(p)
 			t.Sink.Sent(now, max(now.Sub(due)-r.batch, 0))
 		}
@@ -257,12 +275,16 @@ func (r *round) send(now time.Time) {
 }
 
 // turn returns what a target sends in this turn.
-func (r *round) turn(t *running, due time.Time) []probers.Probe {
+func (r *round) turn(t *running, due, now time.Time) []probers.Probe {
 	if t.Course == nil {
 		flow := t.Flow(r.epoch, due)
 		t.Probe.Tag, t.Probe.Flow = t.tag<<ownBits|uint64(flow), flow
+		train := max(t.Train, 1)
+		if t.single(t.first, r.epoch, due) && t.Sink.Calm(now) {
+			train = 1
+		}
 		r.turnOut = r.turnOut[:0]
-		for range max(t.Train, 1) {
+		for range train {
 			r.turnOut = append(r.turnOut, t.Probe)
 		}
 		return r.turnOut
@@ -287,7 +309,7 @@ func (r *round) apply(groups map[string][]Target, now time.Time) {
 				continue
 			}
 			r.last++
-			after[t.Key] = &running{Target: t, tag: r.last, taken: t.taken()}
+			after[t.Key] = &running{Target: t, tag: r.last, taken: t.taken(), first: t.first()}
 		}
 		for key, was := range before {
 			if was.gone = after[key] != was; was.gone {

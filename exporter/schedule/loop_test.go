@@ -316,6 +316,35 @@ func TestLoopSendsATrainInOneFlow(t *testing.T) {
 	})
 }
 
+func TestLoopSendsEverySecondTrainWhileAllIsCalm(t *testing.T) {
+	for _, flows := range []uint16{1, 3, 4} {
+		synctest.Test(t, func(t *testing.T) {
+			l, e := newTestLoop(), newEcho()
+			calm, restless := &tally{calm: true}, &tally{}
+			target := Target{Interval: time.Second, Spare: 1, Train: 2, Flows: flows}
+			one, other := target, target
+			one.Key, one.Sink, other.Key, other.Sink = "a", calm, "b", restless
+			l.Set("mesh", []Target{one, other})
+			start(t, l, e)
+			turns := 4 * int(flows) // half of them are spare: each flow is taken twice
+			time.Sleep(time.Duration(turns) * time.Second)
+			synctest.Wait()
+			hits := make([]int, flows)
+			for _, flow := range calm.flows {
+				hits[flow]++
+			}
+			for flow, n := range hits {
+				if n != 1+2 {
+					t.Errorf("flow %d of %d: sent %d in two turns of the calm target; want one, and a train of two", flow, flows, n)
+				}
+			}
+			if want := 2 * turns; restless.sent != want {
+				t.Errorf("sent %d of the other in %d turns; want %d", restless.sent, turns, want)
+			}
+		})
+	}
+}
+
 // Whatever turns are spared, every flow is probed as often as another.
 func TestATargetTakesItsTurnsInAllFlows(t *testing.T) {
 	for _, flows := range []uint16{1, 2, 3, 4, 16} {
