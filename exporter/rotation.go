@@ -249,8 +249,13 @@ type visitSink struct {
 	target  meshTarget
 }
 
-// Calm implements [schedule.Sink]. A visit is short, and has nothing to spare.
-func (s *visitSink) Calm(time.Time) bool { return false }
+// Calm implements [schedule.Sink]. A visit is short: what has not answered yet
+// has nothing to spare.
+func (s *visitSink) Calm(time.Time) bool {
+	s.visit.mu.Lock()
+	defer s.visit.mu.Unlock()
+	return s.visit.families[s.target.peer.family].cells.at(s.target.at).outcome == verdict.Answer
+}
 
 // Sent implements [schedule.Sink].
 func (s *visitSink) Sent(now time.Time, delay time.Duration) { s.vantage.sent(now, delay) }

@@ -116,6 +116,24 @@ podnet_rotation_visits_total{result="unknown"} 0
 	}
 }
 
+// A visit is over soon, so only what has answered in it may leave turns out.
+func TestAVisitSparesTurnsOnceItIsAnswered(t *testing.T) {
+	r := newRotationTest(t, 40)
+	v := r.visit(t)
+	for _, target := range r.targets(r.cfg, map[string]*vantage{})[vantagePod] {
+		s := target.Sink.(*visitSink)
+		if target.Spare == 0 || s.Calm(r.at) {
+			t.Fatalf("%s: %d spare turns, and calm before it answered: %v", target.Key, target.Spare, s.Calm(r.at))
+		}
+		for _, reason := range []probers.Reason{probers.OK, probers.Timeout, probers.OK} {
+			v.families[s.target.peer.family].note(s.target.at, reason, time.Millisecond, r.at, s.target.keep())
+			if s.Calm(r.at) != (reason == probers.OK) {
+				t.Errorf("%s: calm is %v after %q", target.Key, s.Calm(r.at), reason)
+			}
+		}
+	}
+}
+
 func TestNodesThatFailAreBounded(t *testing.T) {
 	r := newRotationTest(t, 60)
 	for range 10 {

@@ -132,7 +132,11 @@ func (a *agent) sentPerSecond(lossy bool) float64 {
 	}
 	for _, targets := range a.rotation.targets(a.cfg, a.vantages) {
 		for _, t := range targets {
-			rate += float64(t.Train) / t.Interval.Seconds()
+			interval := t.Interval
+			if !lossy {
+				interval *= time.Duration(t.Spare + 1)
+			}
+			rate += float64(t.Train) / interval.Seconds()
 		}
 	}
 	for k := range a.measuring {
