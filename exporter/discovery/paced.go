@@ -24,7 +24,7 @@ const (
 	promptFor = 10 * time.Second
 
 	// pacedAt is the moments at which a busy connection is read.
-	pacedAt = 5 * moment.Apart
+	pacedAt = 4 * moment.Apart
 
 	// promptAbove is how many bytes are read at once before what comes next is
 	// not waited for until the next moment, but for soon: they may be the

@@ -1,4 +1,4 @@
-// Package moment is about when an agent works: five times a second, all of its
+// Package moment is about when an agent works: four times a second, all of its
 // parts together. To wake up costs more than most of what there is to do then,
 // since the processor has to come out of its rest, and its caches are cold.
 package moment
@@ -11,7 +11,7 @@ import (
 
 // Apart is how far apart the moments are. They are multiples of it by the
 // kernel's monotonic clock, and so the same for all processes of a machine.
-const Apart = 200 * time.Millisecond
+const Apart = 250 * time.Millisecond
 
 // behind is how long after a moment things happen that are timed by the Go
 // runtime. It rests for whole milliseconds, rounded down, and so wakes up early,

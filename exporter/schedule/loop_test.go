@@ -145,11 +145,11 @@ func TestLoopBatchesWhatItSends(t *testing.T) {
 	for _, tc := range []struct {
 		interval, batch, late, delay time.Duration
 	}{
-		{interval: time.Second, batch: 200 * time.Millisecond},
+		{interval: time.Second, batch: moment.Apart},
 		{interval: 100 * time.Millisecond, batch: 50 * time.Millisecond},
 		{interval: 10 * time.Millisecond, batch: 5 * time.Millisecond},
-		{interval: time.Second, batch: 200 * time.Millisecond, late: 200 * time.Millisecond},
-		{interval: time.Second, batch: 200 * time.Millisecond, late: 300 * time.Millisecond, delay: 100 * time.Millisecond},
+		{interval: time.Second, batch: moment.Apart, late: moment.Apart},
+		{interval: time.Second, batch: moment.Apart, late: moment.Apart + 100*time.Millisecond, delay: 100 * time.Millisecond},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			l, e, sink := newTestLoop(), newEcho(), &tally{}
