@@ -121,11 +121,7 @@ func (e *Engine) udpSocket(f *flight) (*udpSocket, error) {
 }
 
 func (u *udpProbes) socket(f *flight) *udpSocket {
-	place := int(f.port)
-	if f.to.Addr().Is6() {
-		place += udpPorts
-	}
-	return &u.sockets[place]
+	return &u.sockets[udpPlace(f.port, f.to.Addr().Is6())]
 }
 
 func (u *udpProbes) close() {

@@ -107,12 +107,14 @@ func (s *udpSocket) options(ttl uint8, whole bool) {
 }
 
 // event returns the number of the socket's events.
-func (s *udpSocket) event() uint64 {
-	place := uint64(s.port)
-	if s.is6 {
-		place += udpPorts
+func (s *udpSocket) event() uint64 { return udpEvent - uint64(udpPlace(s.port, s.is6)) }
+
+// udpPlace returns which of an engine's UDP sockets has a port.
+func udpPlace(port uint8, is6 bool) int {
+	if is6 {
+		return udpPorts + int(port)
 	}
-	return udpEvent - place
+	return int(port)
 }
 
 // send sends a packet of the probe with a number.

@@ -22,7 +22,7 @@ type Target struct {
 	Spare    int           // turns after each one that are left out as long as the Sink is calm
 	Sink     Sink          // who is told; not part of the comparison
 	Probe    probers.Probe // what to send; its Tag and Flow are the loop's
-	Flows    uint16        // how many flows the probes take turns in, see Flow; 0 is one
+	Flows    uint16        // how many flows the probes take turns in; 0 is one
 	Train    int           // probes sent back to back, in one flow; 0 is one
 
 	// Course makes the probes instead, for a measurement that takes several
@@ -48,11 +48,11 @@ func (t Target) spares(taken time.Duration, epoch, due time.Time) bool {
 	return t.Spare > 0 && due.Sub(epoch)/t.Interval%time.Duration(t.Spare+1) != taken
 }
 
-// Flow returns the flow of the turn that is due then, if the turns are counted
-// from epoch: it goes through all of them in as many turns, and does so too if
-// only every so manieth is taken. All targets have the same at a time, so that
+// flow returns the flow of the turn that is due then, if the turns are counted
+// from epoch: it goes through all of them in as many turns, and in as many taken
+// ones if all that are spare are left out. All targets have the same at a time, so that
 // their probes leave by few sockets, and few are to be read.
-func (t Target) Flow(epoch, due time.Time) uint16 {
+func (t Target) flow(epoch, due time.Time) uint16 {
 	turn, every := uint64(due.Sub(epoch)/t.Interval), uint64(t.Spare+1)
 	flows := uint64(max(t.Flows, 1))
 	return uint16((turn/every + turn%every*flows/every) % flows)
@@ -277,7 +277,7 @@ func (r *round) send(now time.Time) {
 // turn returns what a target sends in this turn.
 func (r *round) turn(t *running, due, now time.Time) []probers.Probe {
 	if t.Course == nil {
-		flow := t.Flow(r.epoch, due)
+		flow := t.flow(r.epoch, due)
 		t.Probe.Tag, t.Probe.Flow = t.tag<<ownBits|uint64(flow), flow
 		train := max(t.Train, 1)
 		if t.single(t.first, r.epoch, due) && t.Sink.Calm(now) {

@@ -355,7 +355,7 @@ func TestATargetTakesItsTurnsInAllFlows(t *testing.T) {
 				hits := make([]int, flows)
 				for turn := range round {
 					if due := epoch.Add(time.Duration(turn)*time.Second + time.Millisecond); taken > spare || !target.spares(time.Duration(taken), epoch, due) {
-						hits[target.Flow(epoch, due)]++
+						hits[target.flow(epoch, due)]++
 					}
 				}
 				want := 1
