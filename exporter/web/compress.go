@@ -1,40 +1,42 @@
 package web
 
 import (
-	"compress/gzip"
+	"bufio"
+	"errors"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
+
+	"github.com/klauspost/compress/gzip"
 )
 
+// gzipBlock is how many bytes are compressed at a time, each for itself.
+const gzipBlock = 64 << 10
+
 // compressed returns a handler whose answers are compressed for those who take
-// gzip, by its fastest method: what promhttp does itself takes a third of a
-// scrape's time, four times as long, for an answer that is a fifth shorter.
+// gzip, by a method that keeps nothing from block to block. What promhttp does
+// itself takes five times as long, for an answer that is a sixth shorter, and
+// every writer of compress/gzip leaves 1.2 MB of garbage.
 func compressed(h http.Handler) http.Handler {
-	writers := sync.Pool{New: func() any {
-		w, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // fails only for levels that there are not
-		return w
-	}}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Add("Vary", "Accept-Encoding")
 		if !takesGzip(r.Header.Values("Accept-Encoding")) {
 			h.ServeHTTP(w, r)
 			return
 		}
-		z := writers.Get().(*gzip.Writer)
-		defer writers.Put(z)
-		z.Reset(w)
-		defer func() { _ = z.Close() }() // the reader is gone, if it fails
+		z, _ := gzip.NewWriterLevel(w, gzip.StatelessCompression) // fails only for levels that there are not
+		blocks := bufio.NewWriterSize(z, gzipBlock)
+		defer func() { _ = errors.Join(blocks.Flush(), z.Close()) }() // the reader is gone, if it fails
 		w.Header().Set("Content-Encoding", "gzip")
-		h.ServeHTTP(&compressedWriter{w, z}, r)
+		h.ServeHTTP(&compressedWriter{w, blocks}, r)
 	})
 }
 
 // compressedWriter compresses what is written.
 type compressedWriter struct {
 	http.ResponseWriter
-	to *gzip.Writer
+	to io.Writer
 }
 
 // Write implements [http.ResponseWriter].
