@@ -68,11 +68,3 @@ func (l *endLoss) lasting(points []probers.LossPoint) []probers.LossPoint {
 		return !p.Total && (!l.spread || l.newest < l.last)
 	})
 }
-
-// lossAtEnd reports whether a probe to the far end is missing in the window of
-// the path's judgement, on any flow.
-func lossAtEnd(r probers.PathReport) bool {
-	return slices.ContainsFunc(r.Flows, func(f probers.FlowReport) bool {
-		return f.Hops[len(f.Hops)-1].Recent.Lost > 0
-	})
-}

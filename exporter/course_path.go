@@ -125,7 +125,7 @@ func (c *pathCourse) begin() {
 			c.ends[i] = f.Hops[len(f.Hops)-1].TTL
 		}
 	}
-	if !lossAtEnd(r) {
+	if !r.LosesAtEnd() {
 		c.loss = endLoss{unheard: c.loss.unheard, newest: c.loss.newest}
 	}
 	if c.loss.unheard++; c.loss.cut() {

@@ -17,6 +17,9 @@ import (
 // round.
 func lossHops(r probers.PathReport, name func(netip.Addr) string) []probers.LossPoint {
 	points := r.LossBegins()
+	if len(points) == 0 {
+		return nil
+	}
 	var losing []uint16
 	for _, p := range points {
 		losing = append(losing, p.Flows...)

@@ -132,6 +132,9 @@ func (f FlowReport) LossBegins() (ttl uint8, ok bool) {
 // begins nearest count: what a way loses later, behind the hops that it has to
 // itself, is explained by them.
 func (r PathReport) LossBegins() []LossPoint {
+	if !r.LosesAtEnd() {
+		return nil
+	}
 	var points []LossPoint
 	for _, way := range r.ways() {
 		if p, ok := lossPoint(way); ok {
@@ -145,6 +148,14 @@ func (r PathReport) LossBegins() []LossPoint {
 	points = slices.DeleteFunc(points, func(p LossPoint) bool { return p.TTL != nearest })
 	slices.SortStableFunc(points, func(a, b LossPoint) int { return a.Addr.Compare(b.Addr) })
 	return joinPoints(points)
+}
+
+// LosesAtEnd reports whether a probe to the end of a flow is missing among the
+// latest [PathOptions].Window.
+func (r PathReport) LosesAtEnd() bool {
+	return slices.ContainsFunc(r.Flows, func(f FlowReport) bool {
+		return f.Hops[len(f.Hops)-1].Recent.Lost > 0
+	})
 }
 
 // ways groups the flows by the way they take.
