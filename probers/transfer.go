@@ -56,7 +56,7 @@ type transfer struct {
 	wanted  int    // size that the probe asks for, 0: as the MSS needs
 	begun   int64  // when the connection was established, monotonic ns
 	request []byte // what is still to be written
-	body    []byte // what is to come back
+	body    []byte // what is to come back: the end of the whole request
 	answer  []byte // what came
 }
 
@@ -69,13 +69,14 @@ func (t *transfer) begin(to netip.AddrPort, number uint64) {
 		t.Size = max(minTransfer, 2*t.MSS+1)
 	}
 	t.Size = min(max(t.Size, 1), MaxTransfer)
-	t.request = fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: podnet_exporter\r\nConnection: close\r\n"+
+	const headerSize = 256 // or more
+	t.request = fmt.Appendf(make([]byte, 0, headerSize+t.Size), "POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: podnet_exporter\r\nConnection: close\r\n"+
 		"Content-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n", TransferPath, to, t.Size)
-	t.body = make([]byte, t.Size)
-	for i := range t.body {
-		t.body[i] = patternAt(i + int(uint8(number)))
+	header := len(t.request)
+	for i := range t.Size {
+		t.request = append(t.request, patternAt(i+int(uint8(number))))
 	}
-	t.request = append(t.request, t.body...)
+	t.body = t.request[header:]
 	t.Request = len(t.request)
 }
 
