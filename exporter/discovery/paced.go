@@ -26,16 +26,17 @@ const (
 	// pacedAt is the moments at which a busy connection is read.
 	pacedAt = 4 * moment.Apart
 
-	// promptAbove is how many bytes are read at once before what comes next is
-	// not waited for until the next moment, but for soon: they may be the
-	// beginning of a list. It is less than what a receive buffer holds at first.
-	promptAbove = 48 << 10
-	soon        = 5 * time.Millisecond
-
 	// wakeAbove is how many bytes have to be there for the kernel to wake anybody
 	// up before the next moment. It is more than comes from one to the next, and
 	// the receive buffer grows with it.
 	wakeAbove = 512 << 10
+
+	// promptAbove is how many bytes are read at once before what comes next is
+	// not waited for until the next moment, but for soon: they may be the
+	// beginning of a list. It is less than what the receive buffer holds, and more
+	// than the changes of 5,000 nodes between two moments.
+	promptAbove = 192 << 10
+	soon        = 5 * time.Millisecond
 )
 
 // pacedConn is a connection that is read at moments as long as data keeps coming.
