@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/podnet-exporter/podnet_exporter/exporter/config"
+	moments "github.com/podnet-exporter/podnet_exporter/exporter/moment"
 )
 
 // wait is what passes until a rule can see a fault, besides the scrape, the
@@ -19,11 +20,12 @@ type wait struct {
 }
 
 // judged is how long the agents need for a verdict about what has stopped
-// answering: the next probe is lost, and the one after it, which comes sooner,
-// and then comes the end of a cycle.
+// answering: the next probe is lost, and the one after it, which comes sooner
+// and is given up at a moment, and then comes the end of a cycle.
 func judged() time.Duration {
 	icmp := config.Default().Probes.ICMP
-	return icmp.Interval + icmp.IntervalOnLoss + icmp.Timeout + time.Second
+	givenUp := (icmp.Timeout + moments.Apart - 1).Truncate(moments.Apart)
+	return icmp.Interval + icmp.IntervalOnLoss + givenUp + time.Second
 }
 
 // slowed is the same for answers that come late: two in a row, or the last five
@@ -60,7 +62,7 @@ func waits() map[string]wait {
 		"PodNetMTUMismatch":       gauge,
 		"PodNetMTUBlackHole":      searched,
 		"PodNetPacketDuplication": {agent: 10 * time.Second}, // more than 4.5 copies between four scrapes
-		"PodNetPacketReordering":  {agent: 10 * time.Second},
+		"PodNetPacketReordering":  {agent: 12 * time.Second}, // the same, and two are sent at once every 6 s at first
 		"PodNetQueueingDelay":     slow,
 		"PodNetOneWayDelay":       slow,
 		"PodNetUnderlayLoss":      {agent: 30 * time.Second}, // TestALossOfATenthIsFoundWithinSeconds

@@ -31,12 +31,12 @@ func TestCommandLine(t *testing.T) {
 		want string // part of what is printed or returned
 	}{
 		{"a good configuration is summed up", []string{"check-config", file("good.yaml", "node: n1\ndiscovery: {file: {path: nodes.yaml}}\n")}, 0,
-			"good.yaml is good: node n1, 1 nodes in " + nodes + ", icmp every 2s (64 bytes), tcp every 2s (port 9798), responder on :9798, collectors interface"},
+			"good.yaml is good: node n1, 1 nodes in " + nodes + ", icmp every 3s (64 bytes), tcp every 3s (port 9798), responder on :9798, collectors interface"},
 		{"nodes may be found in Kubernetes", []string{"check-config", file("kubernetes.yaml", "discovery: {kubernetes: {namespace: podnet}}\n")}, 0,
 			"nodes from the Services podnet-agent and podnet-endpoint in namespace podnet"},
 		{"nodes that are not there yet are no mistake", []string{"check-config", file("early.yaml", "discovery: {file: {path: missing.yaml}}\n")}, 0, "(not there yet)"},
 		{"what is off is said to be off", []string{"check-config", file("off.yaml",
-			"discovery: {file: {path: nodes.yaml}}\nprobes: {icmp: {enabled: false}}\nresponder: {enabled: false}\n")}, 0, "icmp off, tcp every 2s (port 9798), responder off"},
+			"discovery: {file: {path: nodes.yaml}}\nprobes: {icmp: {enabled: false}}\nresponder: {enabled: false}\n")}, 0, "icmp off, tcp every 3s (port 9798), responder off"},
 		{"every mistake of a configuration is named", []string{"check-config", file("bad.yaml", "mesh: {peers: 1}\n")}, 1,
 			"bad.yaml:1: mesh.peers: 1 is out of range; allowed: 8 to 256"},
 		{"mistakes in the file of nodes are named", []string{"check-config", file("bad2.yaml", "discovery: {file: {path: bad-nodes.yaml}}\n")}, 1,

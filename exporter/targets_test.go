@@ -30,8 +30,8 @@ func TestATurnIsNeverShorterThanItMayBe(t *testing.T) {
 		})
 	}
 	for _, k := range probeKinds(config.Default(), true) {
-		if k.turns() != 2 || k.turn() != time.Second {
-			t.Errorf("%v has %d turns of %v at default settings; want a probe each 2 s, and each second if need be", k.kind, k.turns(), k.turn())
+		if k.turns() != 3 || k.turn() != time.Second {
+			t.Errorf("%v has %d turns of %v at default settings; want a probe each 3 s, and each second if need be", k.kind, k.turns(), k.turn())
 		}
 	}
 }

@@ -28,7 +28,7 @@ func probeNode(ctx context.Context, key []byte, families []bool) error {
 			for _, p := range probesOfPeer(cfg, v6) {
 				p.Tag = tag
 				tag++
-				pacer.Add(p, fmt.Sprintf("%d %v", peer, p), cfg.Probes.ICMP.Interval, time.Now())
+				pacer.Add(p.Probe, fmt.Sprintf("%d %v", peer, p), p.every, time.Now())
 			}
 		}
 	}
@@ -57,16 +57,23 @@ func probeNode(ctx context.Context, key []byte, families []bool) error {
 	return nil
 }
 
-// probesOfPeer returns what a peer sends in each interval: to the node's agent
+// pacedProbe is a probe and how often it is sent.
+type pacedProbe struct {
+	probers.Probe
+	every time.Duration
+}
+
+// probesOfPeer returns what a peer sends: to the node's agent
 // from the peer's node and from its pod, to the node's endpoint likewise; UDP only
 // within a layer.
-func probesOfPeer(cfg *config.Config, v6 bool) []probers.Probe {
-	var all []probers.Probe
+func probesOfPeer(cfg *config.Config, v6 bool) []pacedProbe {
+	var all []pacedProbe
 	for _, service := range []string{agentsService, endpointService} {
 		to := func(port uint16) netip.AddrPort { return netip.AddrPortFrom(address(service, v6, 0), port) }
-		icmp := probers.Probe{Kind: probers.ICMP, To: to(0), Timeout: cfg.Probes.ICMP.Timeout, Size: cfg.Probes.ICMP.Size}
-		tcp := probers.Probe{Kind: probers.TCP, To: to(cfg.Probes.TCP.Port), Timeout: cfg.Probes.TCP.Timeout}
-		udp := probers.Probe{Kind: probers.UDP, To: to(cfg.Probes.UDP.Port), Timeout: cfg.Probes.UDP.Timeout}
+		c := cfg.Probes
+		icmp := pacedProbe{probers.Probe{Kind: probers.ICMP, To: to(0), Timeout: c.ICMP.Timeout, Size: c.ICMP.Size}, c.ICMP.Interval}
+		tcp := pacedProbe{probers.Probe{Kind: probers.TCP, To: to(c.TCP.Port), Timeout: c.TCP.Timeout}, c.TCP.Interval}
+		udp := pacedProbe{probers.Probe{Kind: probers.UDP, To: to(c.UDP.Port), Timeout: c.UDP.Timeout}, c.UDP.Interval}
 		all = append(all, icmp, icmp, tcp, tcp, udp)
 	}
 	return all

@@ -159,9 +159,9 @@ func Default() *Config {
 		Node: nodeName(),
 		Mesh: Mesh{FullMeshLimit: 17, Peers: 16, Visit: 5 * time.Second},
 		Probes: Probes{
-			ICMP: ICMPProbe{Enabled: true, Interval: 2 * time.Second, IntervalOnLoss: time.Second, Timeout: 800 * time.Millisecond, Size: 64},
-			TCP:  TCPProbe{Enabled: true, Interval: 2 * time.Second, IntervalOnLoss: time.Second, Timeout: 800 * time.Millisecond, Port: 9798},
-			UDP:  UDPProbe{Enabled: true, Interval: 2 * time.Second, IntervalOnLoss: time.Second, Timeout: 800 * time.Millisecond, Port: 9798, Flows: 16},
+			ICMP: ICMPProbe{Enabled: true, Interval: 3 * time.Second, IntervalOnLoss: time.Second, Timeout: 800 * time.Millisecond, Size: 64},
+			TCP:  TCPProbe{Enabled: true, Interval: 3 * time.Second, IntervalOnLoss: time.Second, Timeout: 800 * time.Millisecond, Port: 9798},
+			UDP:  UDPProbe{Enabled: true, Interval: 3 * time.Second, IntervalOnLoss: time.Second, Timeout: 800 * time.Millisecond, Port: 9798, Flows: 16},
 			Path: PathProbe{Enabled: true, Interval: 10 * time.Second, IntervalOnLoss: time.Second, Timeout: 2 * time.Second, Protocol: "udp", Flows: 4, MaxTTL: 16, Peers: 8},
 			PMTU: PMTUProbe{Enabled: true, Interval: 15 * time.Second, Timeout: 500 * time.Millisecond, Peers: 8},
 		},

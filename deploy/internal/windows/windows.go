@@ -34,7 +34,7 @@ func ruleWindows() map[string]string {
 // repeat_interval stays as it is: the lab does not live that long.
 func alertmanagerWindows() map[string]map[string]string {
 	return map[string]map[string]string{
-		"group_wait":     {"2s": "1s", "5s": "1s"},
+		"group_wait":     {"1s": "1s", "5s": "1s"},
 		"group_interval": {"5s": "2s", "10s": "2s", "30s": "2s", "1m": "2s"},
 	}
 }
