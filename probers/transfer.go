@@ -69,7 +69,7 @@ func (t *transfer) begin(to netip.AddrPort, number uint64) {
 		t.Size = max(minTransfer, 2*t.MSS+1)
 	}
 	t.Size = min(max(t.Size, 1), MaxTransfer)
-	const headerSize = 256 // or more
+	const headerSize = 256 // at most
 	t.request = fmt.Appendf(make([]byte, 0, headerSize+t.Size), "POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: podnet_exporter\r\nConnection: close\r\n"+
 		"Content-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n", TransferPath, to, t.Size)
 	header := len(t.request)

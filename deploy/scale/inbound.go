@@ -63,9 +63,8 @@ type pacedProbe struct {
 	every time.Duration
 }
 
-// probesOfPeer returns what a peer sends: to the node's agent
-// from the peer's node and from its pod, to the node's endpoint likewise; UDP only
-// within a layer.
+// probesOfPeer returns what a peer sends: to the node's agent from the peer's node
+// and from its pod, to the node's endpoint likewise; UDP only within a layer.
 func probesOfPeer(cfg *config.Config, v6 bool) []pacedProbe {
 	var all []pacedProbe
 	for _, service := range []string{agentsService, endpointService} {
