@@ -1,8 +1,13 @@
 package probers
 
 import (
+	"net/netip"
+	"os"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/nftables"
 )
 
 // An engine works at multiples of its batch by the kernel's clock, once at each.
@@ -38,4 +43,66 @@ func TestEngineLooksForAnswersAtTheNextMoment(t *testing.T) {
 			t.Errorf("sent %s late: %s; want %s", late, time.Duration(got), time.Duration(want))
 		}
 	}
+}
+
+// A TCP probe is given up before the kernel sends its SYN a second time, also if
+// the engine has no moment between its timeout and then.
+func TestTCPProbeSendsOneSYN(t *testing.T) {
+	near, far := pair(t)
+	far.filter(t, nftables.ChainHookInput, drop())
+	e := near.engine(t)
+	e.Batch, e.zero = 700*time.Millisecond, -e.now().mono // the moment after the timeout is 1.4 s from now
+	const n = 20
+	for i := range n {
+		to := far4
+		if i%2 == 1 {
+			to = far6
+		}
+		e.Send(Probe{Tag: uint64(i), Kind: TCP, To: netip.MustParseAddrPort(to), Timeout: 800 * time.Millisecond})
+	}
+	start := time.Now()
+	var results []Result
+	for len(results) < n {
+		results = e.Poll(start.Add(3*time.Second), results)
+	}
+	for _, r := range results {
+		if r.Reason != Timeout || r.Retransmits != 0 {
+			t.Errorf("%+v; want a timeout, nothing sent again", r)
+		}
+	}
+	if took := time.Since(start); took < 800*time.Millisecond {
+		t.Errorf("all were given up after %s; want the timeout, 800 ms", took)
+	}
+	if got := near.resent(t); got != "0" {
+		t.Errorf("%s SYNs were sent again", got)
+	}
+}
+
+// resent returns how many TCP segments were sent again.
+func (s *space) resent(t *testing.T) string {
+	t.Helper()
+	var text []byte
+	var err error
+	s.do(func() { text, err = os.ReadFile("/proc/thread-self/net/snmp") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		if fields[0] != "Tcp:" {
+			continue
+		}
+		if names == nil {
+			names = fields
+			continue
+		}
+		for i, name := range names {
+			if name == "RetransSegs" {
+				return fields[i]
+			}
+		}
+	}
+	t.Fatalf("no RetransSegs in %s", text)
+	return ""
 }

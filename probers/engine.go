@@ -65,6 +65,7 @@ type Engine struct {
 	icmp      int       // probes in flight that the ICMP sockets receive the answers to
 	deadlines deadlines // of all in flight
 	young     fifo      // TCP probes to be looked at first when their batch is due
+	silent    fifo      // TCP probes that were not answered by then, by when they are to be given up
 	drain     int64     // when ICMP answers are to be read, monotonic ns; 0: nothing is awaited
 	left      int64     // when Poll returned last, monotonic ns
 	worked    int64     // when the engine worked last, monotonic ns

@@ -3,8 +3,22 @@ package probers
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
+)
+
+const (
+	// synAgain is after how long the kernel sends a SYN again that nobody answers.
+	// That would be a second probe, and whoever got the first one drops it without
+	// a reason (kernel: tcp_check_req), which looks like a fault.
+	//
+	// Source: kernel, TCP_TIMEOUT_INIT; RFC 6298, 2.1.
+	synAgain = time.Second
+
+	// givenUp is how far apart TCP probes may have been sent that are given up
+	// together.
+	givenUp = 10 * time.Millisecond
 )
 
 // pool returns the sockets of a probe's address family.
@@ -61,8 +75,12 @@ func (e *Engine) lookTCP(number uint64, now moment) {
 	if f == nil || f.done {
 		return
 	}
-	if !e.judgeTCP(f, now) {
-		e.watchTCP(f)
+	if e.judgeTCP(f, now) {
+		return
+	}
+	e.watchTCP(f)
+	if f.timeout < synAgain {
+		e.silent.push(deadline{f.sent.mono + int64(f.timeout+givenUp), number})
 	}
 }
 

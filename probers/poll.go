@@ -1,6 +1,7 @@
 package probers
 
 import (
+	"math"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,7 +19,7 @@ func (e *Engine) Poll(until time.Time, out []Result) []Result {
 	e.pollUDP()
 	limit := int64(until.Sub(e.base))
 	for {
-		due := e.meet(e.due(limit))
+		due := min(e.meet(e.due(limit)), e.hasty())
 		wait := due - now.mono
 		if len(e.ready) > 0 {
 			wait = 0
@@ -73,6 +74,19 @@ func (e *Engine) due(limit int64) int64 {
 		limit = min(limit, d.at)
 	}
 	return limit
+}
+
+// hasty returns when the engine must work next though it is no moment: when a
+// TCP probe that was not answered at once is to be given up. At the moment after
+// that the kernel may have sent its SYN again.
+func (e *Engine) hasty() int64 {
+	for d, ok := e.silent.first(); ok; d, ok = e.silent.first() {
+		if f := e.flights.find(d.number); f != nil && !f.done {
+			return max(d.at, e.worked+1)
+		}
+		e.silent.drop()
+	}
+	return math.MaxInt64
 }
 
 // handle works on events.
