@@ -2,12 +2,12 @@ package probers
 
 import (
 	"net/netip"
-	"os"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/nftables"
+	"github.com/prometheus/procfs"
+	"golang.org/x/sys/unix"
 )
 
 // An engine works at multiples of its batch by the kernel's clock, once at each.
@@ -73,36 +73,24 @@ func TestTCPProbeSendsOneSYN(t *testing.T) {
 	if took := time.Since(start); took < 800*time.Millisecond {
 		t.Errorf("all were given up after %s; want the timeout, 800 ms", took)
 	}
-	if got := near.resent(t); got != "0" {
-		t.Errorf("%s SYNs were sent again", got)
+	if got := near.resent(t); got != 0 {
+		t.Errorf("%v SYNs were sent again", got)
 	}
 }
 
 // resent returns how many TCP segments were sent again.
-func (s *space) resent(t *testing.T) string {
+func (s *space) resent(t *testing.T) float64 {
 	t.Helper()
-	var text []byte
+	var snmp procfs.ProcSnmp
 	var err error
-	s.do(func() { text, err = os.ReadFile("/proc/thread-self/net/snmp") })
-	if err != nil {
-		t.Fatal(err)
+	s.do(func() {
+		var thread procfs.Proc
+		if thread, err = procfs.NewProc(unix.Gettid()); err == nil {
+			snmp, err = thread.Snmp()
+		}
+	})
+	if err != nil || snmp.RetransSegs == nil {
+		t.Fatalf("no count of segments that were sent again: %v", err)
 	}
-	var names []string
-	for line := range strings.Lines(string(text)) {
-		fields := strings.Fields(line)
-		if fields[0] != "Tcp:" {
-			continue
-		}
-		if names == nil {
-			names = fields
-			continue
-		}
-		for i, name := range names {
-			if name == "RetransSegs" {
-				return fields[i]
-			}
-		}
-	}
-	t.Fatalf("no RetransSegs in %s", text)
-	return ""
+	return *snmp.RetransSegs
 }

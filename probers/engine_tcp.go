@@ -16,9 +16,9 @@ const (
 	// Source: kernel, TCP_TIMEOUT_INIT; RFC 6298, 2.1.
 	synAgain = time.Second
 
-	// givenUp is how far apart TCP probes may have been sent that are given up
+	// together is how far apart TCP probes may have been sent that are given up
 	// together.
-	givenUp = 10 * time.Millisecond
+	together = 10 * time.Millisecond
 )
 
 // pool returns the sockets of a probe's address family.
@@ -80,7 +80,7 @@ func (e *Engine) lookTCP(number uint64, now moment) {
 	}
 	e.watchTCP(f)
 	if f.timeout < synAgain {
-		e.silent.push(deadline{f.sent.mono + int64(f.timeout+givenUp), number})
+		e.silent.push(deadline{f.sent.mono + int64(f.timeout+together), number})
 	}
 }
 

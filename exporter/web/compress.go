@@ -2,7 +2,6 @@ package web
 
 import (
 	"bufio"
-	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -27,7 +26,7 @@ func compressed(h http.Handler) http.Handler {
 		}
 		z, _ := gzip.NewWriterLevel(w, gzip.StatelessCompression) // fails only for levels that there are not
 		blocks := bufio.NewWriterSize(z, gzipBlock)
-		defer func() { _ = errors.Join(blocks.Flush(), z.Close()) }() // the reader is gone, if it fails
+		defer func() { _, _ = blocks.Flush(), z.Close() }() // the reader is gone, if they fail
 		w.Header().Set("Content-Encoding", "gzip")
 		h.ServeHTTP(&compressedWriter{w, blocks}, r)
 	})

@@ -10,9 +10,9 @@ import (
 )
 
 func TestAnswersAreCompressedForThoseWhoTakeIt(t *testing.T) {
-	text := strings.Repeat("podnet_series 1\n", 1000)
+	text := strings.Repeat("podnet_series 1\n", 10000) // more than a block
 	h := compressed(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Length", "16000")
+		w.Header().Set("Content-Length", "160000")
 		w.WriteHeader(http.StatusOK)
 		_, _ = io.WriteString(w, text)
 	}))
