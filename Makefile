@@ -25,7 +25,7 @@ KUBERNETES := $(addprefix bin/kubernetes/,kube-apiserver kube-controller-manager
 CNI        := $(addprefix bin/cni/,bridge host-local loopback portmap)
 E2E_TOOLS  := $(KUBERNETES) $(CNI) bin/etcd bin/prometheus-kubernetes bin/alertmanager bin/helm
 
-.PHONY: help demo build image test test-integration test-deploy lint generate generate-check bench simulate faults fuzz compat clean tools e2e e2e-up e2e-down e2e-tools scale
+.PHONY: help demo build image test test-integration test-deploy lint generate generate-check bench simulate faults faults-production fuzz compat clean tools e2e e2e-up e2e-down e2e-tools scale
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' Makefile
@@ -57,6 +57,9 @@ test-deploy: bin/helm bin/kustomize bin/kubernetes/manifests bin/operator-manife
 
 faults: build tools ## every fault of the lab
 	@go run ./deploy/lab test
+
+faults-production: build tools ## the same at default settings and with the rules as shipped (root, 90 minutes)
+	@go run ./deploy/lab test --production
 
 lint: tools bin/golangci-lint ## linters, formatting, tidy go.mod, rules
 	@.ci/lint

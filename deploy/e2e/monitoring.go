@@ -21,7 +21,9 @@ const (
 )
 
 func (c *Cluster) monitor() paging.Monitor {
-	return paging.Monitor{Netns: c.Plan.Control.Netns, PrometheusPort: prometheusPort, AlertmanagerPort: alertmanagerPort}
+	return paging.Monitor{
+		Netns: c.Plan.Control.Netns, PrometheusPort: prometheusPort, AlertmanagerPort: alertmanagerPort, Pace: paging.LabPace(),
+	}
 }
 
 // startMonitoring starts Prometheus, which finds the agents through Kubernetes

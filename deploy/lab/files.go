@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/podnet-exporter/podnet_exporter/deploy/internal/netspace"
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/paging"
 	"github.com/podnet-exporter/podnet_exporter/deploy/internal/statefile"
 	"github.com/podnet-exporter/podnet_exporter/deploy/internal/windows"
 )
@@ -82,31 +84,68 @@ func (l *Lab) writeFiles() error {
 	if err := l.writeDNS(); err != nil {
 		return err
 	}
-	return windows.Copy(filepath.Join(l.Repo, "alerts"), l.path("rules"), l.path("alertmanager.yaml"))
+	return l.writeRules()
+}
+
+// writeRules gives Prometheus and Alertmanager what is shipped, with the lab's
+// windows unless it is to be as in production.
+func (l *Lab) writeRules() error {
+	shipped := filepath.Join(l.Repo, "alerts")
+	if !l.Production {
+		return windows.Copy(shipped, l.path("rules"), l.path("alertmanager.yaml"))
+	}
+	files, err := filepath.Glob(filepath.Join(shipped, "*.rules.yaml"))
+	if err != nil {
+		return fmt.Errorf("rules: %w", err)
+	}
+	err = os.Symlink(filepath.Join(shipped, "alertmanager.yaml"), l.path("alertmanager.yaml"))
+	for _, file := range files {
+		err = errors.Join(err, os.Symlink(file, l.path("rules/"+filepath.Base(file))))
+	}
+	return err
 }
 
 // object is a YAML mapping.
 type object = map[string]any
 
 func (l *Lab) agentConfig(n NodePlan) object {
-	return object{
+	config := object{
 		"node":      n.Name,
 		"discovery": object{"file": object{"path": l.path("nodes.yaml")}},
 		"responder": object{"key_file": l.path("key")},
+	}
+	if !l.Production {
 		// As the rules, so the probers: a page within seconds needs them every
 		// second.
-		"probes": object{
+		config["probes"] = object{
 			"icmp": object{"interval": "1s"},
 			"tcp":  object{"interval": "1s"},
 			"udp":  object{"interval": "1s"},
 			"path": object{"interval": "1s", "timeout": "800ms", "flows": 8},
 			"pmtu": object{"interval": "2s", "timeout": "200ms"},
-		},
+		}
 	}
+	return config
 }
 
-// prometheusConfig scrapes every agent each second. The target's labels give
-// `up` of a silent agent a node; what an agent says itself comes first.
+// scrapeInterval is how often agents are asked for their metrics.
+func (l *Lab) scrapeInterval() time.Duration {
+	if l.Production {
+		return 15 * time.Second
+	}
+	return time.Second
+}
+
+// pace is how long faults and pages may take.
+func (l *Lab) pace() paging.Pace {
+	if l.Production {
+		return paging.ProductionPace()
+	}
+	return paging.LabPace()
+}
+
+// prometheusConfig scrapes every agent. The target's labels give `up` of a
+// silent agent a node; what an agent says itself comes first.
 func (l *Lab) prometheusConfig() object {
 	var targets []object
 	for _, n := range l.Plan.Nodes {
@@ -120,8 +159,8 @@ func (l *Lab) prometheusConfig() object {
 	}
 	return object{
 		"global": object{
-			"scrape_interval": time.Second.String(), "scrape_timeout": time.Second.String(),
-			"evaluation_interval": time.Second.String(),
+			"scrape_interval": l.scrapeInterval().String(), "scrape_timeout": time.Second.String(),
+			"evaluation_interval": l.scrapeInterval().String(),
 		},
 		"rule_files": []string{l.path("rules/*.rules.yaml")},
 		"alerting": object{"alertmanagers": []object{

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"io"
 	"os"
 	"path/filepath"
@@ -51,5 +52,35 @@ func TestWriteFiles(t *testing.T) {
 		if st, err := os.Stat(l.path(name)); err != nil || st.Size() == 0 {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+func TestProductionFiles(t *testing.T) {
+	repo, err := sources.Find()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &Lab{Plan: NewPlan(cniVXLAN), StateDir: t.TempDir(), Repo: repo, Production: true, Out: io.Discard}
+	if err := l.writeFiles(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"rules/podnet.rules.yaml", "alertmanager.yaml"} {
+		got, err := os.ReadFile(l.path(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		shipped, err := os.ReadFile(filepath.Join(repo, "alerts", filepath.Base(name)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, shipped) {
+			t.Errorf("%s is not as shipped", name)
+		}
+	}
+	if got := l.agentConfig(l.Plan.Nodes[0])["probes"]; got != nil {
+		t.Errorf("probes of an agent at default settings: %v", got)
+	}
+	if got := l.prometheusConfig()["global"].(object)["scrape_interval"]; got != "15s" {
+		t.Errorf("scrape interval %v, want 15s", got)
 	}
 }

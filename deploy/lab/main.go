@@ -55,10 +55,11 @@ func run(ctx context.Context, args []string) error {
 func labCommands(app *kingpin.Application, l *Lab, commands map[string]func(context.Context) error) {
 	up := app.Command("up", "Make the lab anew; what is left of an earlier one is removed first.")
 	cni := up.Flag("cni", "How pods of different nodes reach each other.").Default(cniVXLAN).Enum(cniVXLAN, cniRouted)
+	production := up.Flag("production", productionHelp).Bool()
 	up.Flag("no-agents", "Start neither agents nor endpoints: only the network and its monitoring.").BoolVar(&l.NoAgents)
 	up.Flag("no-dns", "Do not start the cluster's DNS servers.").BoolVar(&l.NoDNS)
 	commands[up.FullCommand()] = func(ctx context.Context) error {
-		l.Plan = newPlan(*cni, l.prefix)
+		l.Plan, l.Production = newPlan(*cni, l.prefix), *production
 		if err := l.up(ctx); err != nil {
 			return err
 		}
@@ -72,10 +73,13 @@ func labCommands(app *kingpin.Application, l *Lab, commands map[string]func(cont
 	demo := app.Command("demo", "Make the lab, break it, show the page, repair it, and remove the lab.")
 	keep := demo.Flag("keep", "Leave the repaired lab running.").Bool()
 	commands[demo.FullCommand()] = func(ctx context.Context) error {
-		l.Plan, l.NoDNS = newPlan(cniVXLAN, l.prefix), true // not needed, and long to build
+		l.Plan, l.Production = newPlan(cniVXLAN, l.prefix), false
+		l.NoDNS = true // not needed, and long to build
 		return l.demo(ctx, *keep)
 	}
 }
+
+const productionHelp = "Agents at default settings, scrapes every 15 s, and the rules as they are shipped, not with the windows of a lab."
 
 // settle completes the Lab after the flags are known: paths are made absolute,
 // and the plan is that of the lab that runs.
@@ -95,7 +99,7 @@ func (l *Lab) settle() error {
 	}
 	l.Plan = newPlan(cniVXLAN, l.prefix)
 	if s, err := l.readState(); err == nil {
-		l.Plan = newPlan(s.CNI, s.Prefix)
+		l.Plan, l.Production = newPlan(s.CNI, s.Prefix), s.Production
 	}
 	return nil
 }

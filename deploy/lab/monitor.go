@@ -13,5 +13,5 @@ func (l *Lab) quiet(ctx context.Context) error {
 
 // monitor returns what watches the lab.
 func (l *Lab) monitor() paging.Monitor {
-	return paging.Monitor{Netns: l.Plan.Mon.Netns, PrometheusPort: prometheusPort, AlertmanagerPort: alertmanagerPort}
+	return paging.Monitor{Netns: l.Plan.Mon.Netns, PrometheusPort: prometheusPort, AlertmanagerPort: alertmanagerPort, Pace: l.pace()}
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/podnet-exporter/podnet_exporter/deploy/internal/process"
 )
 
-// readyWithin is how long the lab's programs may take to serve.
+// readyWithin is how long the lab's programs may take to serve, and the first
+// scrape of each agent at most an interval more.
 const readyWithin = 20 * time.Second
 
 // check asks whether a program serves.
@@ -24,7 +25,7 @@ type check struct {
 // has ended, and at the deadline; the error holds the end of the log of what
 // is not ready.
 func (l *Lab) waitReady(ctx context.Context, checks []check) error {
-	ctx, cancel := context.WithTimeout(ctx, readyWithin)
+	ctx, cancel := context.WithTimeout(ctx, readyWithin+l.scrapeInterval())
 	defer cancel()
 	errs := make(chan error)
 	for _, c := range checks {

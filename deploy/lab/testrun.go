@@ -32,9 +32,15 @@ func testCommands(app *kingpin.Application, l *Lab, commands map[string]func(con
 	ids := test.Arg("id", "Faults to try, from `fault list`; default: all.").Strings()
 	node := test.Flag("node", "Node to break; default: each fault's own.").String()
 	keep := test.Flag("keep", "Keep the lab that was made for the test.").Bool()
+	production := test.Flag("production", productionHelp+" A fault takes some minutes, and pages within 60 s.").Bool()
 	output := test.Flag("output", "How results are printed.").Default("table").Enum("table", "json")
 	artifacts := test.Flag("artifacts", "Folder for alerts and verdicts of failed rows; default: artifacts/ in the state directory.").String()
 	commands[test.FullCommand()] = func(ctx context.Context) error {
+		if _, gone := l.proc("prometheus"); gone != nil {
+			l.Production = *production
+		} else if *production && !l.Production {
+			return errors.New("the lab that is up is not as in production: remove it first, by lab down")
+		}
 		run := testRun{lab: l, node: *node, Runner: paging.Runner{
 			Monitor: l.monitor(), Quiet: l.quiet, Artifacts: *artifacts, Progress: io.Discard,
 		}}

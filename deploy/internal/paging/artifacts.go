@@ -21,9 +21,9 @@ func (r Runner) gather(ctx context.Context) map[string][]byte {
 	}{
 		{"alerts.json", r.PrometheusPort, "/api/v1/alerts"},
 		{"alertmanager.json", r.AlertmanagerPort, "/api/v2/alerts"},
-		{"verdicts.json", r.PrometheusPort, query(`rate(podnet_peer_verdicts_total{verdict!="ok"}[10s]) > 0`)},
-		{"failures.json", r.PrometheusPort, query(`rate(podnet_probe_failure_reasons_total[10s]) > 0`)},
-		{"probe_drops.json", r.PrometheusPort, query(`rate(podnet_probe_drops_total[10s]) > 0`)},
+		{"verdicts.json", r.PrometheusPort, query(`rate(podnet_peer_verdicts_total{verdict!="ok"}[` + r.Pace.Lately + `]) > 0`)},
+		{"failures.json", r.PrometheusPort, query(`rate(podnet_probe_failure_reasons_total[` + r.Pace.Lately + `]) > 0`)},
+		{"probe_drops.json", r.PrometheusPort, query(`rate(podnet_probe_drops_total[` + r.Pace.Lately + `]) > 0`)},
 		{"rules.json", r.PrometheusPort, query(`{__name__=~"podnet:.+"}`)},
 	} {
 		b, err := r.read(ctx, ask.port, ask.path)

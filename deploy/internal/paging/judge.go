@@ -1,20 +1,10 @@
 package paging
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
-)
-
-// How long the parts of a trial may take, at the rule windows of the lab.
-const (
-	pageDeadline    = 15 * time.Second // from the beginning of the injection to the page
-	settleFor       = 8 * time.Second  // watched on after the page, for another one
-	quietWatch      = 20 * time.Second // watched when nothing may page
-	quietDeadline   = 60 * time.Second // for the lab to be quiet before a trial
-	resolveDeadline = 45 * time.Second // from clearing the fault to the end of the page
 )
 
 // Expectation is what must be said about a fault on a node.
@@ -24,19 +14,13 @@ type Expectation struct {
 	Severity string `json:"severity"` // SeverityPage, or "" when nothing may page
 
 	// Within is how long after the beginning of the injection the page may
-	// come, or how long is watched when nothing may page; 0 is a lab's usual.
+	// come, or how long is watched when nothing may page; 0 is the pace's.
 	Within time.Duration `json:"-"`
 
-	// Hold is how long the page must stay while the fault is there; 0 is a
-	// lab's usual.
+	// Hold is how long the page must stay while the fault is there; 0 is the
+	// pace's.
 	Hold time.Duration `json:"-"`
 }
-
-func (e Expectation) within() time.Duration { return cmp.Or(e.Within, pageDeadline) }
-
-func (e Expectation) hold() time.Duration { return max(e.Hold, settleFor) }
-
-func (e Expectation) watch() time.Duration { return cmp.Or(e.Within, quietWatch) }
 
 // firing is an alert that Alertmanager held for active, neither silenced nor
 // inhibited, at some time during a trial.
@@ -97,8 +81,8 @@ func judgePage(want Expectation, seen observation) []string {
 		return []string{fmt.Sprintf("no page for %s on %s", want.Cause, want.Node)}
 	}
 	var wrong []string
-	if at > want.within() {
-		wrong = append(wrong, fmt.Sprintf("the page is late: %.1f s, more than %.0f", at.Seconds(), want.within().Seconds()))
+	if at > want.Within {
+		wrong = append(wrong, fmt.Sprintf("the page is late: %.1f s, more than %.0f", at.Seconds(), want.Within.Seconds()))
 	}
 	for _, f := range seen.Fired {
 		switch {

@@ -22,7 +22,7 @@ func inGroup(group string, f firing) firing {
 }
 
 func TestJudgePage(t *testing.T) {
-	want := Expectation{Cause: "firewall_drop", Node: "n2", Severity: SeverityPage}
+	want := LabPace().complete(Expectation{Cause: "firewall_drop", Node: "n2", Severity: SeverityPage})
 	right := alert("page", "firewall_drop", "n2", 6, 30)
 	for _, tt := range []struct {
 		name    string
@@ -87,7 +87,7 @@ func TestJudgePage(t *testing.T) {
 }
 
 func TestJudgeQuiet(t *testing.T) {
-	want := Expectation{Cause: "prober_impaired", Node: "n2"}
+	want := LabPace().complete(Expectation{Cause: "prober_impaired", Node: "n2"})
 	for _, tt := range []struct {
 		name   string
 		seen   observation

@@ -31,6 +31,7 @@ type Sample struct {
 type Monitor struct {
 	Netns                            string // namespace that both listen in
 	PrometheusPort, AlertmanagerPort int
+	Pace                             Pace
 }
 
 // SeverityPage is the severity of an alert that wakes somebody.

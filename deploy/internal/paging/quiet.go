@@ -17,8 +17,8 @@ func (m Monitor) Quiet(ctx context.Context, pairs int) error {
 		want int // samples
 		what string
 	}{
-		{`sum by (node, peer_node, family) (increase(podnet_peer_verdicts_total{verdict="ok"}[5s])) > 0`, pairs, "pairs of nodes that say ok"},
-		{`increase(podnet_peer_verdicts_total{verdict!~"ok|lossy|impaired|expected_down"}[5s]) > 0`, 0, "verdicts that something is broken"},
+		{`sum by (node, peer_node, family) (increase(podnet_peer_verdicts_total{verdict="ok"}[` + m.Pace.Now + `])) > 0`, pairs, "pairs of nodes that say ok"},
+		{`increase(podnet_peer_verdicts_total{verdict!~"ok|lossy|impaired|expected_down"}[` + m.Pace.Now + `]) > 0`, 0, "verdicts that something is broken"},
 		{`ALERTS{severity="page"}`, 0, "pages that fire or are pending"},
 	} {
 		got, err := m.Query(ctx, q.expr)

@@ -10,7 +10,7 @@ import (
 )
 
 func TestWriteJSON(t *testing.T) {
-	want := Expectation{Cause: "firewall_drop", Node: "n2", Severity: SeverityPage}
+	want := LabPace().complete(Expectation{Cause: "firewall_drop", Node: "n2", Severity: SeverityPage})
 	for _, tt := range []struct {
 		name    string
 		results []Result
@@ -81,7 +81,7 @@ func TestWriteJSON(t *testing.T) {
 }
 
 func TestWriteTableEndsWithTheCounts(t *testing.T) {
-	want := Expectation{Cause: "firewall_drop", Node: "n2", Severity: SeverityPage}
+	want := LabPace().complete(Expectation{Cause: "firewall_drop", Node: "n2", Severity: SeverityPage})
 	passes := observation{Cleared: 20 * time.Second, Fired: []firing{
 		alert("ticket", "prober_impaired", "n4", 1, 0), alert("page", "firewall_drop", "n2", 6, 30), alert("ticket", "prober_impaired", "n1", 9, 0),
 	}}

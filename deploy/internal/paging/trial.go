@@ -17,7 +17,7 @@ type Trial struct {
 
 	// MustSee is a PromQL expression that must have a result while or after
 	// the fault is there, with BEGAN for the Unix time in seconds at which
-	// injection began; "" asks for nothing.
+	// injection began, and LATELY for the pace's range; "" asks for nothing.
 	MustSee string
 
 	// Inject breaks the lab; it is interrupted when enough was seen. Clear
@@ -36,8 +36,9 @@ type Runner struct {
 // Run waits until the lab is quiet, injects, watches, clears, and watches until
 // it is quiet again. The error is that the lab could not be mended.
 func (r Runner) Run(ctx context.Context, t Trial, title string) (Result, error) {
+	t.Want = r.Pace.complete(t.Want)
 	r.say("%s: waiting until the lab is quiet", title)
-	if err := Poll(ctx, quietDeadline, r.Quiet); err != nil {
+	if err := Poll(ctx, r.Pace.Quiet, r.Quiet); err != nil {
 		seen := observation{Problem: "the lab was not quiet before: " + oneLine(err)}
 		return r.conclude(ctx, t, seen, r.gather(ctx)), nil
 	}
@@ -97,7 +98,10 @@ type watch struct {
 
 func (r Runner) newWatch(t Trial, title string) *watch {
 	start := time.Now()
-	expr := strings.ReplaceAll(t.MustSee, "BEGAN", strconv.FormatFloat(float64(start.UnixMilli())/1000, 'f', 3, 64))
+	expr := strings.NewReplacer(
+		"BEGAN", strconv.FormatFloat(float64(start.UnixMilli())/1000, 'f', 3, 64),
+		"LATELY", r.Pace.Lately,
+	).Replace(t.MustSee)
 	return &watch{Runner: r, title: title, record: newRecord(start), mustSee: expr, seen: expr == ""}
 }
 
@@ -157,13 +161,13 @@ func (w *watch) broken(injected <-chan error, want Expectation) func() (bool, er
 			}
 		}
 		if want.Severity != SeverityPage {
-			return now >= max(want.watch(), ready+settleFor), nil
+			return now >= max(want.Within, ready+want.Hold), nil
 		}
 		first, paged := w.record.firstPage()
 		if !paged {
-			first = want.within()
+			first = want.Within
 		}
-		return now >= first+want.hold(), nil
+		return now >= first+want.Hold, nil
 	}
 }
 
@@ -171,7 +175,7 @@ func (w *watch) broken(injected <-chan error, want Expectation) func() (bool, er
 // too long; then the record holds what is left.
 func (w *watch) mended(ctx context.Context, cleared time.Duration) func() (bool, error) {
 	return func() (bool, error) {
-		if time.Since(w.record.start) > cleared+resolveDeadline {
+		if time.Since(w.record.start) > cleared+w.Pace.Resolve {
 			return true, nil
 		}
 		return !w.record.paging() && w.Quiet(ctx) == nil, nil
