@@ -3,7 +3,6 @@ package main
 import (
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -84,25 +83,22 @@ func (l *Lab) writeFiles() error {
 	if err := l.writeDNS(); err != nil {
 		return err
 	}
-	return l.writeRules()
+	if l.Production {
+		return os.Symlink(filepath.Join(l.shipped(), "alertmanager.yaml"), l.path("alertmanager.yaml"))
+	}
+	return windows.Copy(l.shipped(), l.path("rules"), l.path("alertmanager.yaml"))
 }
 
-// writeRules gives Prometheus and Alertmanager what is shipped, with the lab's
-// windows unless it is to be as in production.
-func (l *Lab) writeRules() error {
-	shipped := filepath.Join(l.Repo, "alerts")
-	if !l.Production {
-		return windows.Copy(shipped, l.path("rules"), l.path("alertmanager.yaml"))
+// shipped is the folder of the rules and of Alertmanager's configuration as
+// users get them.
+func (l *Lab) shipped() string { return filepath.Join(l.Repo, "alerts") }
+
+// rules is the folder of those that this lab's Prometheus has.
+func (l *Lab) rules() string {
+	if l.Production {
+		return l.shipped()
 	}
-	files, err := filepath.Glob(filepath.Join(shipped, "*.rules.yaml"))
-	if err != nil {
-		return fmt.Errorf("rules: %w", err)
-	}
-	err = os.Symlink(filepath.Join(shipped, "alertmanager.yaml"), l.path("alertmanager.yaml"))
-	for _, file := range files {
-		err = errors.Join(err, os.Symlink(file, l.path("rules/"+filepath.Base(file))))
-	}
-	return err
+	return l.path("rules")
 }
 
 // object is a YAML mapping.
@@ -162,7 +158,7 @@ func (l *Lab) prometheusConfig() object {
 			"scrape_interval": l.scrapeInterval().String(), "scrape_timeout": time.Second.String(),
 			"evaluation_interval": l.scrapeInterval().String(),
 		},
-		"rule_files": []string{l.path("rules/*.rules.yaml")},
+		"rule_files": []string{filepath.Join(l.rules(), "*.rules.yaml")},
 		"alerting": object{"alertmanagers": []object{
 			{"static_configs": []object{{"targets": []string{fmt.Sprintf("127.0.0.1:%d", alertmanagerPort)}}}},
 		}},
