@@ -144,6 +144,12 @@ func leaveNode(ctx context.Context, c *Cluster, n NodePlan) error {
 	return nil
 }
 
+// foundWithin is how long all may take to find the apiserver again. client-go
+// waits for up to a minute between two attempts: first that of a node's
+// kube-proxy, which refuses connections to the apiserver's Service as long as
+// that has no endpoint, as it had when the apiserver ended, and then the agent's.
+const foundWithin = 2*time.Minute + 30*time.Second
+
 // stopAPIServer ends the apiserver.
 func stopAPIServer(_ context.Context, c *Cluster, _ NodePlan) error { return c.stop("kube-apiserver") }
 
@@ -155,8 +161,7 @@ func startAPIServerAgain(ctx context.Context, c *Cluster, _ NodePlan) error {
 	if err := c.waitFor(ctx, "kube-apiserver", c.apiReady); err != nil {
 		return err
 	}
-	// client-go waits for up to a minute between two attempts.
-	return paging.Poll(ctx, 2*time.Minute, func(ctx context.Context) error {
+	return paging.Poll(ctx, foundWithin, func(ctx context.Context) error {
 		away, err := c.monitor().Query(ctx, `podnet_kubernetes_api_up == 0`)
 		if err != nil {
 			return err
