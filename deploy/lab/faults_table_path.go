@@ -73,7 +73,7 @@ func quietFaults() []Fault {
 		{
 			ID: "prober-starved", Title: "the agent is stopped for 3 s, and then has 5 % of a CPU for 10 s", DefaultNode: "n2",
 			Symptom: "prober", Cause: "prober_impaired",
-			MustSee: `podnet_prober_impaired{node="NODE"} == 1`,
+			MustSee: `sum(podnet_probe_impaired_total{node="NODE"}) > (sum(podnet_probe_impaired_total{node="NODE"} @ BEGAN) or vector(0))`,
 			Passes:  true, Inject: starveAgent, Clear: feedAgent,
 		},
 		{
