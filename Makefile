@@ -58,7 +58,7 @@ test-deploy: bin/helm bin/kustomize bin/kubernetes/manifests bin/operator-manife
 faults: build tools ## every fault of the lab
 	@go run ./deploy/lab test
 
-faults-production: build tools ## the same at default settings and with the rules as shipped (root, 90 minutes)
+faults-production: build tools ## the same at default settings and with the rules as shipped (root, 65 minutes)
 	@go run ./deploy/lab test --production
 
 lint: tools bin/golangci-lint ## linters, formatting, tidy go.mod, rules
