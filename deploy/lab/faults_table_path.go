@@ -73,7 +73,7 @@ func quietFaults() []Fault {
 		{
 			ID: "prober-starved", Title: "the agent is stopped for 3 s, and then has 5 % of a CPU for 10 s", DefaultNode: "n2",
 			Symptom: "prober", Cause: "prober_impaired",
-			MustSee: `sum(podnet_probe_impaired_total{node="NODE"}) > (sum(podnet_probe_impaired_total{node="NODE"} @ BEGAN) or vector(0))`,
+			MustSee: `sum(podnet_prober_skipped_total{node="NODE"}) > sum(podnet_prober_skipped_total{node="NODE"} @ BEGAN)`,
 			Passes:  true, Inject: starveAgent, Clear: feedAgent,
 		},
 		{
