@@ -7,6 +7,7 @@ import (
 
 	"github.com/podnet-exporter/podnet_exporter/deploy/internal/netspace"
 	"github.com/podnet-exporter/podnet_exporter/deploy/internal/statefile"
+	"github.com/podnet-exporter/podnet_exporter/deploy/internal/windows"
 )
 
 // namespace is where podnet_exporter is installed.
@@ -20,13 +21,7 @@ func (p Plan) chartValues() object {
 	if p.Production {
 		return values
 	}
-	values["config"] = object{"probes": object{
-		"icmp": object{"interval": "1s"},
-		"tcp":  object{"interval": "1s"},
-		"udp":  object{"interval": "1s"},
-		"path": object{"interval": "1s", "timeout": "800ms", "flows": 8},
-		"pmtu": object{"interval": "2s", "timeout": "200ms"},
-	}}
+	values["config"] = object{"probes": windows.Probes()}
 	// One after the other: a rollout shall show that nobody is paged by it.
 	for _, part := range []string{"agent", "endpoint"} {
 		values[part] = object{"updateStrategy": object{"rollingUpdate": object{"maxUnavailable": 1}}}

@@ -111,15 +111,7 @@ func (l *Lab) agentConfig(n NodePlan) object {
 		"responder": object{"key_file": l.path("key")},
 	}
 	if !l.Production {
-		// As the rules, so the probers: a page within seconds needs them every
-		// second.
-		config["probes"] = object{
-			"icmp": object{"interval": "1s"},
-			"tcp":  object{"interval": "1s"},
-			"udp":  object{"interval": "1s"},
-			"path": object{"interval": "1s", "timeout": "800ms", "flows": 8},
-			"pmtu": object{"interval": "2s", "timeout": "200ms"},
-		}
+		config["probes"] = windows.Probes()
 	}
 	return config
 }

@@ -1,5 +1,6 @@
-// Package windows rewrites the durations of rules to those of a lab, where
-// everything is scraped every second and a page shall come within seconds.
+// Package windows has the durations of a lab, where everything is probed and
+// scraped every second and a page shall come within seconds: it rewrites those
+// of rules, and says those of agents.
 package windows
 
 import (
