@@ -125,6 +125,7 @@ func TestRepliesToOthersAreIgnored(t *testing.T) {
 
 func TestEngineThatWasStopped(t *testing.T) {
 	bothFamilies(t, func(t *testing.T, e *Engine, d tun, to string) {
+		e.Threshold = DefaultThreshold
 		e.Send(ping(0, to, 10*time.Second)) // the kernel's timestamps are on after this
 		d.write(t, answer(d.request(t), nil))
 		next(t, e)
@@ -153,6 +154,7 @@ func TestConnectionOfAnEngineThatWasStopped(t *testing.T) {
 	near.wait(t, "10.9.0.2")
 	far.listen(t, "tcp", ":9798")
 	e := near.engine(t)
+	e.Threshold = DefaultThreshold
 	to := netip.MustParseAddrPort(far4)
 	e.Send(Probe{Tag: 1, Kind: TCP, To: to, Timeout: 60 * time.Millisecond})
 	e.Send(Probe{Tag: 2, Kind: TCP, To: netip.MustParseAddrPort("10.9.0.77:1"), Timeout: 60 * time.Millisecond})
@@ -168,7 +170,6 @@ func TestLostRepliesOfAFullBufferAreImpaired(t *testing.T) {
 	near, _ := pair(t)
 	near.wait(t, "10.9.0.2")
 	e := near.engine(t)
-	e.Threshold = time.Hour // only the buffer is to be blamed
 	const n = 20000
 	for i := range uint64(n) {
 		e.Send(ping(i, "10.9.0.2:0", 50*time.Millisecond))

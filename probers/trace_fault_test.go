@@ -93,7 +93,6 @@ func TestRateLimitedHopAnswersSome(t *testing.T) {
 	d.r1.sysctl(t, "net/ipv4/icmp_ratelimit", "10000") // one in 10 s, after a burst of six
 	d.r1.sysctl(t, "net/ipv6/icmp/ratelimit", "10000")
 	everyTrace(t, d, func(t *testing.T, e *Engine, kind Kind, is6 bool) {
-		e.Threshold = time.Hour // a busy machine must not make probes impaired: those say nothing of the hop
 		answers := map[uint8]int{}
 		for tag, r := range burst(t, e, sweep(kind, is6, 3, traceFlows, 300*time.Millisecond)) {
 			if r.Reason != Timeout {

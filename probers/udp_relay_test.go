@@ -338,6 +338,7 @@ func unreachable(packet []byte, quoted int) []byte {
 
 func TestUDPProbesOfAnEngineThatWasStopped(t *testing.T) {
 	overRelay(t, func(t *testing.T, r relay) {
+		r.e.Threshold = DefaultThreshold
 		r.near.write(t, r.carry(t, r.send(t, 1, 2*time.Second)[0]))
 		r.events(t, 1) // the kernel's timestamps are on after this
 		const timeout = 60 * time.Millisecond
