@@ -114,7 +114,7 @@ func TestPMTUOfRealPaths(t *testing.T) {
 				tt.breaks(t, near, router, far)
 			}
 			to := netip.MustParseAddrPort(tt.to)
-			got := near.search(t, near.engine(t), PMTUOptions{Tag: 3, To: to, Timeout: 100 * time.Millisecond})
+			got := near.search(t, near.engine(t), PMTUOptions{Tag: 3, To: to, Timeout: 250 * time.Millisecond})
 			if tt.want.Probes == 0 {
 				t.Logf("%d probes", got.Probes)
 				got.Probes = 0

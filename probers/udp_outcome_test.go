@@ -105,7 +105,7 @@ func TestUDPOutcome(t *testing.T) {
 			e := near.engine(t)
 			e.SetKey(testKey)
 			p := udp(7, tt.to)
-			p.Size, p.DontFragment = tt.size, true
+			p.Size, p.DontFragment, p.Timeout = tt.size, true, allow(tt.want.Reason)
 			if tt.node != "" {
 				p.Identity = UDPIdentity(tt.node, "", "")
 			}

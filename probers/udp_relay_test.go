@@ -230,7 +230,7 @@ func TestUDPReplyThatWasChangedIsBad(t *testing.T) {
 		for _, good := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {
 				overRelay(t, func(t *testing.T, r relay) {
-					reply := r.carry(t, r.send(t, 1, 60*time.Millisecond)[0])
+					reply := r.carry(t, r.send(t, 1, 300*time.Millisecond)[0])
 					at := len(reply) - udpPayload
 					bad := append(bytes.Clone(reply[:at]), change(bytes.Clone(reply[at:]))...)
 					binary.BigEndian.PutUint16(bad[at-4:], uint16(len(bad)-at+udpHeader))
@@ -341,10 +341,10 @@ func TestUDPProbesOfAnEngineThatWasStopped(t *testing.T) {
 		r.e.Threshold = DefaultThreshold
 		r.near.write(t, r.carry(t, r.send(t, 1, 2*time.Second)[0]))
 		r.events(t, 1) // the kernel's timestamps are on after this
-		const timeout = 60 * time.Millisecond
+		const timeout = 300 * time.Millisecond
 		requests := r.send(t, 2, timeout)
 		r.near.write(t, r.carry(t, requests[0]))
-		<-time.After(3 * timeout) // a stop of the process looks the same: Poll is not called
+		<-time.After(2 * timeout) // a stop of the process looks the same: Poll is not called
 		r.near.write(t, r.carry(t, requests[1]))
 		wantEvents(t, r.events(t, 3),
 			Result{Tag: 1, Event: Done}, // its reply was in time, though read late
