@@ -158,7 +158,7 @@ func warm(t *testing.T, l *Lab) {
 	for _, name := range l.Plan.Namespaces() {
 		if !isRouter(l.Plan, name) {
 			if err := pingAll(name, nodeAddresses(l.Plan)); err != nil {
-				t.Fatal(err)
+				t.Fatalf("from %s: %v", name, err)
 			}
 		}
 	}

@@ -3,9 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
+	"slices"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -22,6 +25,7 @@ type machine struct {
 	fd    netns.NsHandle
 	h     *netlink.Handle
 	again bool // furnished before: what is there already is no error
+	own6  []netip.Addr
 	err   error
 }
 
@@ -165,8 +169,55 @@ func (m *machine) addr(device string, p netip.Prefix) {
 	a := &netlink.Addr{IPNet: ipNet(p)}
 	if p.Addr().Is6() {
 		a.Flags = unix.IFA_F_NODAD
+		m.own6 = append(m.own6, p.Addr())
 	}
 	m.fail(m.h.AddrAdd(l, a), "address %s on %s", p, device)
+}
+
+// settleTime is how long a kernel with much to do may take to settle.
+const settleTime = 20 * time.Second
+
+// settle waits until the machine takes packets for all its addresses, for so
+// long at most. The kernel makes an IPv6 address's local route on a work queue
+// after it has said that the address is there; until then the machine itself
+// sends packets for it to its gateway, where they are lost.
+//
+// Source: kernel, net/ipv6/addrconf.c, addrconf_dad_work, __ipv6_ifa_notify.
+func (m *machine) settle(limit time.Duration) {
+	if m.err != nil {
+		return
+	}
+	updates, done := make(chan netlink.RouteUpdate), make(chan struct{})
+	err := netlink.RouteSubscribeWithOptions(updates, done, netlink.RouteSubscribeOptions{Namespace: &m.fd, ListExisting: true})
+	if err != nil {
+		m.fail(err, "watch routes")
+		return
+	}
+	defer func() {
+		close(done)
+		for range updates { // lets the subscription end
+		}
+	}()
+	missing := map[netip.Addr]bool{}
+	for _, a := range m.own6 {
+		missing[a] = true
+	}
+	for tooLate := time.After(limit); len(missing) > 0; {
+		select {
+		case u, open := <-updates:
+			if !open {
+				m.fail(errors.New("the kernel ended the subscription"), "watch routes")
+				return
+			}
+			if u.Type == unix.RTM_NEWROUTE && u.Table == unix.RT_TABLE_LOCAL && u.Dst != nil {
+				to, _ := netip.AddrFromSlice(u.Dst.IP)
+				delete(missing, to)
+			}
+		case <-tooLate:
+			m.fail(fmt.Errorf("not there after %s", limit), "local routes for %v", slices.Collect(maps.Keys(missing)))
+			return
+		}
+	}
 }
 
 // via is a next hop: through a device, to a gateway if it has one.

@@ -30,7 +30,17 @@ func makeTopology(p Plan) error {
 			return err
 		}
 	}
-	return nil
+	return t.settle()
+}
+
+// settle waits until every machine takes packets for all its addresses.
+func (t *topology) settle() error {
+	var errs []error
+	for _, m := range t.machines {
+		m.settle(settleTime)
+		errs = append(errs, m.err)
+	}
+	return errors.Join(errs...)
 }
 
 func (t *topology) close() {

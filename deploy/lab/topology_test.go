@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,6 +55,39 @@ func TestTopology(t *testing.T) {
 			checkServices(t, l.Plan)
 			checkRemoved(t, l)
 		})
+	}
+}
+
+// A machine that has settled takes packets for all its addresses, of which the
+// kernel is given many here and has not made the last when it has the first.
+func TestSettledMachineAnswersItself(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: it makes network namespaces")
+	}
+	name := []string{testPrefix + "settles"}
+	netspace.Remove(name) // of a run that was stopped
+	t.Cleanup(func() { netspace.Remove(name) })
+	m, err := newMachine(name[0], host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.close()
+	var own []netip.Addr
+	for a := netip.MustParseAddr("fd00:99::1"); len(own) < 64; a = a.Next() {
+		own = append(own, a)
+		m.addr("lo", single(a))
+	}
+	m.settle(settleTime)
+	if m.err != nil {
+		t.Fatal(m.err)
+	}
+	if err := pingAll(m.name, own); err != nil {
+		t.Error(err)
+	}
+	m.own6 = []netip.Addr{netip.MustParseAddr("fd00:98::1")} // the kernel was not asked for it
+	m.settle(10 * time.Millisecond)
+	if m.err == nil || !strings.Contains(m.err.Error(), "fd00:98::1") {
+		t.Errorf("an address that is not there: %v; want an error that names it", m.err)
 	}
 }
 
