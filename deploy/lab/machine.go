@@ -25,7 +25,7 @@ type machine struct {
 	fd    netns.NsHandle
 	h     *netlink.Handle
 	again bool // furnished before: what is there already is no error
-	own6  []netip.Addr
+	own6  []netip.Addr // IPv6 addresses that it was given
 	err   error
 }
 
