@@ -24,7 +24,7 @@ type machine struct {
 	name  string // complete name of the namespace
 	fd    netns.NsHandle
 	h     *netlink.Handle
-	again bool // furnished before: what is there already is no error
+	again bool         // furnished before: what is there already is no error
 	own6  []netip.Addr // IPv6 addresses that it was given
 	err   error
 }
